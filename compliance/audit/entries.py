@@ -1,0 +1,253 @@
+"""Entries: one row for each thing that happened, written once, with its leaf owed to the log.
+
+What may be shown to anybody is the public part; the private part is behind a salted commitment.
+Every column is in one of the two, or follows from the public part (`derived`).
+"""
+
+import hashlib
+import hmac
+import ipaddress
+import json
+import re
+import secrets
+from datetime import UTC
+from typing import Any, Never, TypeVar
+from uuid import UUID
+
+from auditlog.models import AbstractLogEntry, LogEntryManager
+from auditlog.registry import auditlog
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.contenttypes.models import ContentType
+from django.db import models, transaction
+from django.utils import timezone
+
+from compliance.audit import context, tree
+from compliance.errors import Malformed, Refused
+
+M = TypeVar("M", bound=models.Model)
+
+MASK = "***"
+SALT = 32
+_EVENT = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_DIFFS = ("created", "updated", "deleted", "accessed")  # by the code of AbstractLogEntry.Action
+_PRIVATE = (
+    "changes",
+    "changes_text",
+    "object_repr",
+    "serialized_data",
+    "additional_data",
+    "actor_email",
+    "remote_addr",
+    "remote_port",
+    "purpose",
+)
+
+
+class AppendOnly(Refused):
+    """The audit log is only ever added to: an entry is never changed, replaced or deleted."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Refuses in words what the triggers would refuse."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> Never:
+        raise AppendOnly
+
+    update = delete = bulk_create = bulk_update = _refuse
+
+
+class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
+    """One thing that happened: to what, by whom, in which piece of work, and why."""
+
+    id = models.BigAutoField(primary_key=True)
+    content_type = models.ForeignKey(ContentType, models.PROTECT, related_name="+")
+    object_pk = models.CharField(max_length=255)
+    object_id = models.BigIntegerField(null=True)
+    action = models.PositiveSmallIntegerField(choices=AbstractLogEntry.Action.choices)
+    timestamp = models.DateTimeField(default=timezone.now)
+    event = models.CharField(max_length=100)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    actor_ref = models.CharField(max_length=120)
+    liaison_client = models.CharField(max_length=120, blank=True)
+    # Private: null once erased, as is the salt. The commitment then says nothing any more.
+    object_repr = models.TextField(null=True)  # noqa: DJ001
+    changes_text = models.TextField(null=True)  # noqa: DJ001
+    purpose = models.TextField(null=True)  # noqa: DJ001
+    salt = models.BinaryField(max_length=SALT, null=True)
+    commitment = models.BinaryField(max_length=tree.HASH)
+
+    objects = LogEntryManager.from_queryset(AppendOnlyQuerySet)()
+
+    class Meta(AbstractLogEntry.Meta):
+        default_permissions = ["view"]
+        ordering = ["-timestamp", "-id"]
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["timestamp", "id"], name="entry_by_time"),
+            models.Index(fields=["content_type", "object_pk"], name="entry_by_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"entry {self.pk} {self.event}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Write the entry and the leaf it owes, or neither. It is written once."""
+        if not self._state.adding:
+            raise AppendOnly
+        self._complete(context.current(self.actor))
+        # No savepoint: a caller who survives a failed entry would go on unlogged.
+        with transaction.atomic(savepoint=False):
+            super().save(force_insert=True)
+            AuditOutbox.objects.create(entry=self, hash=tree.leaf_hash(public_data(self)))
+
+    def delete(self, *args: Any, **kwargs: Any) -> Never:
+        """Refuse."""
+        raise AppendOnly
+
+    def _complete(self, acting: context.Acting) -> None:
+        """Fill in who acted and make the commitment, over values as the table returns them."""
+        self.event = self.event or f"{self.content_type.model}.{_DIFFS[self.action]}"
+        if not _EVENT.fullmatch(self.event):
+            raise Malformed(f"{self.event!r} is no event; an event is noun.verb in small letters.")
+        self.actor_ref, self.cid, self.remote_addr = (
+            acting.actor_ref,
+            acting.cid,
+            acting.remote_addr,
+        )
+        self.actor_email = getattr(acting.user, "email", None) or None
+        self.purpose = self.purpose or acting.purpose or None
+        self.object_pk = str(self.object_pk)
+        for name in ("changes", "serialized_data", "additional_data"):
+            setattr(self, name, json.loads(json.dumps(getattr(self, name), default=_plain)))
+        for name, value in derived(self).items():
+            setattr(self, name, value)
+        self.salt = secrets.token_bytes(SALT)
+        self.commitment = commitment(self)
+
+
+class AuditOutbox(models.Model):
+    """A leaf that is owed to the log: made with its entry, taken by the sealer."""
+
+    # Without a constraint in the database: it would cost the writer and prove nothing.
+    entry = models.OneToOneField(
+        AuditEntry, models.PROTECT, primary_key=True, related_name="+", db_constraint=False
+    )
+    hash = models.BinaryField(max_length=tree.HASH)
+
+    class Meta:
+        default_permissions = ()
+        verbose_name_plural = "audit outbox"
+
+    def __str__(self) -> str:
+        return f"leaf of entry {self.pk}"
+
+
+def record(
+    event: str, obj: models.Model, *, by: AbstractBaseUser | None, purpose: str = "", **detail: Any
+) -> AuditEntry:
+    """Write that `event` happened to `obj`; `detail` is private and holds ids and digests only."""
+    entry = AuditEntry(
+        event=event,
+        content_type=ContentType.objects.get_for_model(obj),
+        object_pk=obj.pk,
+        object_repr=str(obj),
+        additional_data=detail or None,
+        actor=by,
+        purpose=purpose,
+    )
+    entry.save()
+    return entry
+
+
+def watch(model: type[M], *, exclude: tuple[str, ...] = (), mask: tuple[str, ...] = ()) -> type[M]:
+    """Let django-auditlog write the field diffs of `model`; bytes are left out."""
+    # A BinaryField in the diff makes django-auditlog 3.4.1 crash on save.
+    binary = [f.name for f in model._meta.fields if isinstance(f, models.BinaryField)]
+    auditlog.register(
+        model,
+        exclude_fields=[*exclude, *binary],
+        mask_fields=list(mask),
+        mask_callable=f"{masked.__module__}.{masked.__name__}",
+    )
+    return model
+
+
+def masked(value: str) -> str:
+    """Hide a value whole: the stock mask shows its second half."""
+    return MASK
+
+
+def canonical(value: dict[str, Any]) -> bytes:
+    """Return the one JSON form of `value` (RFC 8785, for what audit.md section 6 allows)."""
+    _check(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise Malformed("The audit log takes whole characters only.") from error
+
+
+def _check(value: Any) -> None:
+    """Refuse what has more than one JSON form: floats, and names that are not ASCII."""
+    if isinstance(value, float):
+        raise Malformed("The audit log takes no floats: write an integer or a string.")
+    if isinstance(value, dict):
+        if not all(name.isascii() for name in value):
+            raise Malformed("Names in the audit log are ASCII.")
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check(each)
+
+
+def _plain(value: object) -> str:
+    """Write what JSON cannot: an id as its text, nothing else."""
+    if isinstance(value, UUID):
+        return str(value)
+    raise Malformed(f"The audit log takes ids and digests as text, not {type(value).__name__}.")
+
+
+def public_data(entry: AuditEntry) -> bytes:
+    """Return the public part of the entry: what its leaf is the hash of."""
+    # A model is never renamed: its name is in the leaves.
+    content_type = ContentType.objects.get_for_id(entry.content_type_id)
+    return canonical(
+        {
+            "v": 1,
+            "id": entry.pk,
+            "ts": entry.timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "event": entry.event,
+            "obj": f"{content_type.app_label}.{content_type.model}:{entry.object_pk}",
+            "actor": entry.actor_ref,
+            "cid": entry.cid,
+            "c": bytes(entry.commitment).hex(),
+        }
+    )
+
+
+def commitment(entry: AuditEntry) -> bytes:
+    """Commit to the private part of the entry under its salt."""
+    private = {name: getattr(entry, name) for name in _PRIVATE}
+    private["remote_addr"] = _address(entry.remote_addr)
+    return hmac.digest(bytes(entry.salt), canonical(private), hashlib.sha256)
+
+
+def _address(value: str | None) -> str | None:
+    """Write an address as one text, however database and Python version write it."""
+    if value is None:
+        return None
+    address = ipaddress.ip_address(value)
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def derived(entry: AuditEntry) -> dict[str, Any]:
+    """Return the columns that follow from the public part, for writing and for checking."""
+    kind, _, name = entry.actor_ref.partition(":")
+    verb = entry.event.partition(".")[2]
+    return {
+        "actor_id": int(name) if kind == "user" else None,
+        "liaison_client": name if kind == "liaison" else "",
+        "object_id": int(entry.object_pk) if entry.object_pk.isdecimal() else None,
+        "action": _DIFFS.index(verb) if verb in _DIFFS else AbstractLogEntry.Action.ACCESS,
+    }

@@ -1,0 +1,156 @@
+"""Logic: three truth values, conditions over facts, their proofs, and a checker that trusts none.
+
+A condition is plain data: `{"all" | "any" | "not": [conditions]}` or `{"fact", "op", "value"}`, with
+`says` and `cite` beside either. A certificate is the same tree with what was seen and the result.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+HOLDS, UNDETERMINED, FAILS = 1, 0, -1  # all = min, any = max, not = minus
+NAMES = {HOLDS: "holds", UNDETERMINED: "undetermined", FAILS: "fails"}
+
+Condition = dict[str, Any]
+Certificate = dict[str, Any]
+Facts = Mapping[str, Any]
+
+
+def weigh(condition: Condition, facts: Facts) -> int:
+    """Return whether a condition holds, fails or is undetermined."""
+    if "fact" in condition:
+        return _leaf(condition, facts)
+    branch = branch_of(condition)
+    return _fold(branch, [weigh(part, facts) for part in condition[branch]])
+
+
+def prove(condition: Condition, facts: Facts) -> Certificate:
+    """Return the certificate of a condition: every leaf is looked at, settled or not."""
+    words = {key: condition[key] for key in ("says", "cite") if key in condition}
+    if "fact" not in condition:
+        branch = branch_of(condition)
+        parts = [prove(part, facts) for part in condition[branch]]
+        return {branch: parts, "result": NAMES[weigh(condition, facts)], **words}
+    leaf = {key: condition[key] for key in ("fact", "op", "value")}
+    seen = {"seen": facts[leaf["fact"]]} if leaf["fact"] in facts else {}
+    presumed = {"presumed": condition["presume"]} if "presume" in condition and not seen else {}
+    return {**leaf, **seen, **presumed, "result": NAMES[_leaf(condition, facts)], **words}
+
+
+def needs(condition: Condition, facts: Facts) -> frozenset[str]:
+    """Return the facts that settle an undetermined condition; without them it stays open."""
+    if weigh(condition, facts) != UNDETERMINED:
+        return frozenset()
+    if "fact" in condition:
+        return frozenset([condition["fact"]])
+    return frozenset().union(*(needs(part, facts) for part in condition[branch_of(condition)]))
+
+
+def branch_of(condition: Condition) -> str:
+    """Return which of all, any and not a condition is."""
+    return next(name for name in ("all", "any", "not") if name in condition)
+
+
+def leaves(tree: Condition | Certificate) -> Iterator[dict[str, Any]]:
+    """Yield every test of a fact in a condition or a certificate."""
+    if "fact" in tree:
+        yield tree
+    else:
+        for part in tree[branch_of(tree)]:
+            yield from leaves(part)
+
+
+def members(value: Any) -> tuple[frozenset[str], bool]:
+    """Return the known members of a set fact, and whether there are no others."""
+    if isinstance(value, list):
+        return frozenset(value), True
+    return frozenset(value["known"]), value["closed"]
+
+
+def _fold(branch: str, values: list[int]) -> int:
+    if branch == "not":
+        return -values[0]
+    return min(values) if branch == "all" else max(values)
+
+
+def _leaf(leaf: Condition, facts: Facts) -> int:
+    if leaf["fact"] in facts:
+        return _test(leaf["op"], leaf["value"], facts[leaf["fact"]])
+    if "presume" in leaf:
+        return HOLDS if leaf["presume"] else FAILS
+    return UNDETERMINED
+
+
+def _test(op: str, value: Any, seen: Any) -> int:
+    if op.startswith("includes"):
+        return _membership(op, value, seen)
+    answer = {
+        "is": lambda: seen == value,
+        "is_not": lambda: seen != value,
+        "in": lambda: seen in value,
+        "not_in": lambda: seen not in value,
+        "at_least": lambda: seen >= value,
+        "at_most": lambda: seen <= value,
+    }[op]()
+    return HOLDS if answer else FAILS
+
+
+def _membership(op: str, value: Any, seen: Any) -> int:
+    """Weigh membership: an open set can show that something is in it, never that nothing is."""
+    known, closed = members(seen)
+    wanted = {value} if op == "includes" else set(value)
+    found = HOLDS if known & wanted else FAILS if closed else UNDETERMINED
+    return -found if op == "includes_none" else found
+
+
+# The independent checker. It must not call anything above: it is the second opinion.
+
+
+def accepts(condition: Condition, certificate: Certificate, facts: Facts) -> bool:
+    """Return whether a certificate is true of these facts and belongs to this condition."""
+    try:
+        return _derived(condition, certificate, facts) is not None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return False
+
+
+def _derived(condition: Condition, certificate: Certificate, facts: Facts) -> str | None:
+    """Return the result of a node, derived anew; None if the certificate says anything else."""
+    for key in ("says", "cite", "fact", "op", "value"):
+        if condition.get(key) != certificate.get(key):
+            return None
+    result = _read(condition, certificate, facts) if "fact" in condition else None
+    for branch in {"all", "any", "not"} & condition.keys():
+        pairs = zip(condition[branch], certificate[branch], strict=True)
+        results = [_derived(part, proof, facts) for part, proof in pairs]
+        result = None if None in results else _combined(branch, results)
+    return result if result == certificate["result"] else None
+
+
+def _combined(branch: str, results: list[str | None]) -> str | None:
+    if branch == "not":
+        return {"holds": "fails", "fails": "holds"}.get(str(results[0]), "undetermined")
+    decisive, neutral = ("fails", "holds") if branch == "all" else ("holds", "fails")
+    if decisive in results:
+        return decisive
+    return "undetermined" if "undetermined" in results else neutral
+
+
+def _read(condition: Condition, certificate: Certificate, facts: Facts) -> str | None:
+    name, op, value = condition["fact"], condition["op"], condition["value"]
+    if name not in facts:
+        presumed = condition.get("presume")
+        if "seen" in certificate or certificate.get("presumed") is not presumed:
+            return None
+        return {True: "holds", False: "fails", None: "undetermined"}[presumed]
+    seen = facts[name]
+    if "presumed" in certificate or certificate["seen"] != seen:
+        return None
+    options = value if isinstance(value, list) else [value]
+    if op.startswith("includes"):
+        listed = seen["known"] if isinstance(seen, dict) else seen
+        hit = any(option in listed for option in options)
+        sure = hit or not isinstance(seen, dict) or seen["closed"]
+        return "undetermined" if not sure else "holds" if hit != (op == "includes_none") else "fails"
+    if op in ("at_least", "at_most"):
+        return "holds" if seen == value or (seen > value) == (op == "at_least") else "fails"
+    return "holds" if (seen in options) != (op in ("is_not", "not_in")) else "fails"

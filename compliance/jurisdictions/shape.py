@@ -1,0 +1,360 @@
+"""Shapes: what plain data must look like before anybody asks what it means."""
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+Path = tuple[str | int, ...]
+MOST_PROBLEMS = 100  # a hostile file must not buy a suggestion for each of a million words
+
+
+class Problem(NamedTuple):
+    """One thing that is wrong, and where."""
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = ", ".join([self.file] * bool(self.file) + [f"line {self.line}"] * bool(self.line))
+        return ": ".join(part for part in (place, self.path, self.message) if part)
+
+
+class Problems(ValueError):
+    """Everything that is wrong with what was handed in."""
+
+    def __init__(self, problems: Collection[Problem]) -> None:
+        self.problems = tuple(problems)
+        more = f" (and {len(self.problems) - 1} more)" if len(self.problems) > 1 else ""
+        super().__init__(f"{self.problems[0]}{more}")
+
+
+@dataclass
+class Report:
+    """The problems found so far in one text."""
+
+    file: str = ""
+    lines: Mapping[Path, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, path: Path, message: str) -> None:
+        """Note a problem at `path`."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(self.file, self.line(path), written(path), message))
+
+    def unknown(self, path: Path, what: str, word: object, known: Collection[str]) -> None:
+        """Note a word that nobody knows, with the nearest one that somebody does."""
+        if len(self.problems) < MOST_PROBLEMS:
+            self.add(path, f"{what} {shown(word)} is not known{nearest(word, known)}.")
+
+    def line(self, path: Path) -> int:
+        """Return the line of the nearest part of `path` that stands in the text."""
+        known = (self.lines[path[:end]] for end in range(len(path), -1, -1) if path[:end] in self.lines)
+        return next(known, 0)
+
+    def settle(self) -> None:
+        """Raise Problems if anything was noted."""
+        if self.problems:
+            raise Problems(self.problems)
+
+
+def written(path: Path) -> str:
+    """Return a path as people write it: `rules[0].when.all[1]`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    return "".join(steps).removeprefix(".")[:200]
+
+
+def shown(value: object) -> str:
+    """Return a value as a message may show it: short, and on one line."""
+    text = repr(value) if isinstance(value, str) else f"{value}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def nearest(word: object, known: Collection[str]) -> str:
+    """Return `; did you mean '…'?` without its full stop, or nothing."""
+    close = difflib.get_close_matches(str(word)[:80], sorted(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}" if close else ""
+
+
+Check = Callable[[Any, Path, Report], object]
+
+
+def text(longest: int = 600, form: str = "", wanted: str = "text") -> Check:
+    """Return the shape of a text, in a given form if one is named."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if not isinstance(value, str) or not value.strip():
+            report.add(path, f"must be {wanted}, not {shown(value)}.")
+        elif len(value) > longest:
+            report.add(path, f"is longer than {longest} characters.")
+        elif form and not re.fullmatch(form, value, re.ASCII):
+            report.add(path, f"must be {wanted}, not {shown(value)}.")
+
+    return check
+
+
+def word(*words: str) -> Check:
+    """Return the shape of one of these words."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if value not in words or not isinstance(value, str):
+            listed = ", ".join(words)
+            report.add(path, f"must be one of {listed}, not {shown(value)}{nearest(value, words)}.")
+
+    return check
+
+
+def flag(value: Any, path: Path, report: Report) -> None:
+    """Check that a value is true or false."""
+    if not isinstance(value, bool):
+        report.add(path, f"must be true or false, not {shown(value)}.")
+
+
+def whole(value: Any, path: Path, report: Report) -> None:
+    """Check that a value is a whole number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**12:
+        report.add(path, f"must be a whole number, not {shown(value)}.")
+
+
+def day(value: Any, path: Path, report: Report) -> None:
+    """Check that a value is a quoted day of the calendar."""
+    if parsed(date.fromisoformat, r"\d{4}-\d\d-\d\d", value) is None:
+        report.add(path, f"must be a day such as '2026-03-01', not {shown(value)}.")
+
+
+def instant(value: Any, path: Path, report: Report) -> None:
+    """Check that a value is a quoted time in UTC."""
+    if parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is None:
+        report.add(path, f"must be a time such as '2026-03-01T09:00:00Z', not {shown(value)}.")
+
+
+def parsed(read: Callable[[str], Any], form: str, value: Any) -> Any:
+    """Return what `read` makes of a text of this form, or None."""
+    if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+        return None
+    try:
+        return read(value)
+    except ValueError:
+        return None
+
+
+def anything(value: Any, path: Path, report: Report) -> None:
+    """Check nothing: a later check knows the meaning."""
+
+
+def many(item: Check, least: int = 1) -> Check:
+    """Return the shape of a list."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if not isinstance(value, list):
+            return report.add(path, f"must be a list, not {shown(value)}.")
+        if len(value) < least:
+            report.add(path, "must not be empty.")
+        for number, each in enumerate(value):
+            item(each, (*path, number), report)
+        return None
+
+    return check
+
+
+def either(listed: Check, single: Check) -> Check:
+    """Return the shape of a list, or of what is not a list."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        (listed if isinstance(value, list) else single)(value, path, report)
+
+    return check
+
+
+def table(key: Check, item: Check) -> Check:
+    """Return the shape of a table from names to values."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if not isinstance(value, dict):
+            return report.add(path, f"must be a table, not {shown(value)}.")
+        for name, each in value.items():
+            key(name, (*path, name), report)
+            item(each, (*path, name), report)
+        return None
+
+    return check
+
+
+def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
+    """Return the shape of a table with known keys."""
+    known = {**required, **(optional or {})}
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if not isinstance(value, dict):
+            return report.add(path, f"must be a table, not {shown(value)}.")
+        for name in [name for name in required if name not in value]:
+            report.add(path, f"has no {name!r}.")
+        for name, each in value.items():
+            if name in known:
+                known[name](each, (*path, name), report)
+            else:
+                report.unknown((*path, name), "the key", name, known)
+        return None
+
+    return check
+
+
+def exactly_one(shapes: Mapping[str, Check]) -> Check:
+    """Return the shape of a table that one of these keys, and only one, gives its form."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if not isinstance(value, dict):
+            return report.add(path, f"must be a table, not {shown(value)}.")
+        found = [name for name in shapes if name in value]
+        if len(found) == 1:
+            shapes[found[0]](value, path, report)
+        elif found or not value:
+            report.add(path, f"must have exactly one of {', '.join(shapes)}.")
+        else:
+            listed = ", ".join(shapes)
+            hint = "".join(nearest(name, shapes) for name in list(value)[:1])
+            report.add(path, f"must have exactly one of {listed}{hint}.")
+        return None
+
+    return check
+
+
+OPERATORS = ("is", "is_not", "in", "not_in", "includes", "includes_any", "includes_none", "at_least", "at_most")
+STATUSES = ("in_force", "preview", "suspended", "sunset", "superseded", "proposed")
+NAME = text(80, r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", "a name such as threat.imminent")
+RULE_ID = text(60, r"[a-z]{2,5}(-[a-z0-9]+)+(\.[a-z0-9]+)?", "an id such as eu-dsa-18")
+WORD = text(60, r"[A-Za-z0-9_-]+", "one word")
+AUTHORITY = text(60, r"[a-z0-9-]+(@[A-Z]{2})?", "a name such as bka or ms-authority@AT")
+PERIOD = text(8, r"P[1-9]\d{0,3}[YMWD]", "a period such as P6M")
+SAYS = {"says": text(300), "cite": text(200)}
+
+
+def condition(value: Any, path: Path, report: Report) -> None:
+    """Check a condition: all, any, not, use, or a test of one fact."""
+    _CONDITION(value, path, report)
+
+
+def _leaf(value: Any, path: Path, report: Report) -> None:
+    tests = [name for name in OPERATORS if name in value]
+    if len(tests) != 1:
+        report.add(path, f"must have exactly one test of the fact: {', '.join(OPERATORS)}.")
+    known = dict.fromkeys(OPERATORS, anything)
+    record({"fact": NAME}, {**SAYS, "presume": flag, **known})(value, path, report)
+
+
+_CONDITION = exactly_one({
+    "all": record({"all": many(condition)}, SAYS),
+    "any": record({"any": many(condition)}, SAYS),
+    "not": record({"not": condition}, SAYS),
+    "use": record({"use": NAME}),
+    "fact": _leaf,
+})
+
+VOCABULARY = record({
+    "schema": word("vocabulary/1"),
+    "facts": table(NAME, record(
+        {"number": whole, "type": word("bool", "choice", "set", "count", "time"),
+         "kind": word("provider", "observed", "judgement"), "label": text(), "ask": text()},
+        {"values": either(many(WORD), NAME), "also": many(WORD), "clock": NAME, "many": flag, "on_unknown": text()},
+    )),
+    "field_classes": table(WORD, text()),
+    "standing_withheld": many(WORD),
+    "silence_parties": many(WORD),
+    "withhold_codes": table(WORD, text()),
+    "human_reasons": table(WORD, text()),
+    "member_states": many(WORD),
+    "countries": many(WORD),
+})  # fmt: skip
+
+AUTHORITIES = record({
+    "schema": word("authorities/1"),
+    "authorities": table(AUTHORITY, record(
+        {"title": text(), "country": WORD, "class": WORD, "contact": anything, "verified_at": anything},
+        {"same_as": AUTHORITY},
+    )),
+})  # fmt: skip
+
+RECIPIENT = record({"authority": AUTHORITY}, {"each_of": many(NAME)})
+STEP = exactly_one({
+    mode: record({mode: many(RECIPIENT)}, {"when": condition}) for mode in ("to", "all_of", "any_of")
+})
+PERIOD_OR_LIFTED = {
+    "until": {"until": word("lifted")},
+    "for": {"for": PERIOD, "from": NAME},
+}
+REPORT = exactly_one({
+    way: record(
+        {way: shape, "fields": either(many(WORD), word("available"))},
+        {"deadline": record(
+            {"words": text(), "hours": record({"imminent": whole, "otherwise": whole})},
+        )},
+    )
+    for way, shape in {"first_of": many(STEP), "to": many(RECIPIENT), "any_of": many(RECIPIENT)}.items()
+})  # fmt: skip
+STRIP = record({"fields": many(WORD), "to": many(WORD), "code": WORD})
+THEN = record({}, {
+    "report": REPORT,
+    "preserve": exactly_one({name: record(keys) for name, keys in PERIOD_OR_LIFTED.items()}),
+    "silence": exactly_one({
+        name: record({**keys, "towards": many(WORD), "about": WORD}) for name, keys in PERIOD_OR_LIFTED.items()
+    }),
+    "strip": STRIP,
+    "lift": record({"fields": many(WORD), "to": many(WORD)}),
+    "human": many(WORD),
+})  # fmt: skip
+VERSIONS = many(record({"from": day, "status": word(*STATUSES)}, {"renewal": condition, "successor": RULE_ID}))
+
+RULEBOOK = record(
+    {
+        "schema": word("rulebook/1"), "regime": WORD, "title": text(), "jurisdiction": WORD,
+        "rank": word("statute", "policy"), "confidence": word("H", "M", "L"), "counsel_verified": flag,
+        "review_by": day,
+        "rules": many(record(
+            {"id": RULE_ID, "title": text(), "mode": word("duty", "permission", "prohibition", "condition"),
+             "cite": text(), "when": condition, "then": THEN,
+             "trigger": record({"nature": word("event", "state", "request")}, {"clock": NAME, "words": text()})},
+            {"versions": VERSIONS, "binds": condition, "exempt": condition, "overrides": many(RULE_ID),
+             "open": many(record({"fact": NAME, "reason": WORD}, {"given": condition}))},
+        )),
+    },
+    {
+        "sources": many(record({"id": WORD, "title": text(), "url": text()})),
+        "versions": VERSIONS, "binds": condition, "conditions": table(NAME, condition),
+        "not_modelled": many(record({"what": text(), "accepted": flag})),
+    },
+)  # fmt: skip
+
+CASE = record(
+    {"id": text(20, r"[A-Za-z0-9][A-Za-z0-9.-]*", "an id such as G01a"), "title": text(), "kind": word("determine", "journey")},
+    {
+        "profile": WORD, "rule_time": instant, "clocks": table(NAME, either(many(instant), instant)),
+        "simulate": many(RULE_ID), "facts": table(NAME, anything),
+        "given": many(text()), "when": many(text()), "then": many(text()),
+        "expect": record({}, {
+            "rules": table(RULE_ID, word("holds", "fails", "undetermined", "not_in_force", "suspended", "simulated")),
+            "reports": many(record(
+                {"to": text(60)},
+                {"because": many(RULE_ID), "due": anything, "kind": word("duty", "permission"),
+                 "certainty": word("firm", "possible", "simulated"), "withhold": many(WORD, 0),
+                 "release": many(WORD, 0), "codes": table(WORD, WORD)}), 0),
+            "reports_exact": flag, "absent_reports_to": many(AUTHORITY),
+            "barred": table(WORD, many(WORD, 0)),
+            "conflicts": many(record({"fields": many(WORD), "to": AUTHORITY, "duties": many(RULE_ID), "prohibitions": many(RULE_ID)}), 0),
+            "preserve_until": anything, "silence": anything, "human": many(WORD), "notes": text(2000),
+        }),
+    },
+)  # fmt: skip
+CASES = record(
+    {"schema": word("cases/1"), "cases": many(CASE)},
+    {"defaults": table(NAME, anything), "profiles": table(WORD, table(NAME, anything))},
+)
+
+DETERMINE = record(
+    {"rule_time": instant, "facts": table(anything, anything)},
+    {"schema": word("determine/1"), "clocks": table(anything, either(many(instant, 0), instant)),
+     "simulate": many(RULE_ID, 0)},
+)  # fmt: skip

@@ -1,0 +1,181 @@
+"""Lifecycle: the one door through which a record changes its state, and the lease on owed work."""
+
+import logging
+import secrets
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from compliance import audit
+from compliance.audit.context import acting, new_cid
+from compliance.errors import Refused, Stale, WrongState
+from compliance.roles import User
+
+log = logging.getLogger(__name__)
+R = TypeVar("R", bound=models.Model)
+
+LEASE = timedelta(seconds=15)  # the first; each further attempt gets twice as long
+LONGEST_LEASE = timedelta(hours=2)
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=15)
+
+
+@transaction.atomic
+def advance(record: R, to: str, *, by: User | None, because: str = "", **stamps: object) -> R:
+    """Move `record` to the state `to`, stamp it, log it and return it, or refuse."""
+    current: Any = type(record)._default_manager.select_for_update().get(pk=record.pk)
+    if to not in current.MOVES.get(current.state, ()):
+        raise WrongState(f"{current} is {current.state}; it cannot become {to}.")
+    was, current.state = current.state, to
+    stamps = {f"{to}_at": timezone.now(), **stamps} | ({f"{to}_by": by} if by else {})
+    if because:
+        stamps[f"{to}_because"] = because
+    for field, value in stamps.items():
+        setattr(current, field, value)
+    current.version += 1
+    current.save(update_fields=["state", "version", *stamps])
+    audit.record(f"{current._meta.model_name}.{to}", current, by=by, was=was)
+    return current  # type: ignore[no-any-return]
+
+
+def check_version(record: Any, version: int | None) -> None:
+    """Refuse when `version` is not the one on record: somebody else was faster."""
+    if version is not None and record.version != version:
+        raise Stale
+
+
+def stamped(model: str, state: str, *, by: bool = True) -> models.CheckConstraint:
+    """Return the constraint that a state and its stamps come together."""
+    filled = Q(**{f"{state}_at__isnull": False})
+    empty = Q(**{f"{state}_at__isnull": True})
+    if by:
+        filled &= Q(**{f"{state}_by__isnull": False})
+        empty &= Q(**{f"{state}_by__isnull": True})
+    return models.CheckConstraint(
+        name=f"{model}_{state}_is_stamped", condition=filled | empty & ~Q(state=state)
+    )
+
+
+def diagram(model: Any) -> str:
+    """Draw the moves of a record as a Mermaid state diagram."""
+    lines = [f"    [*] --> {next(iter(model.MOVES))}"]
+    lines += [f"    {was} --> {to}" for was, after in model.MOVES.items() for to in after]
+    return "\n".join(["stateDiagram-v2", *lines])
+
+
+class Work(models.Model):
+    """One effect that is owed: claimed by a lease, done once, never silently dropped."""
+
+    key = models.CharField(max_length=120, unique=True)
+    topic = models.CharField(max_length=40)
+    subject = models.UUIDField()
+    cid = models.CharField(max_length=64)
+    available_at = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveIntegerField(default=0)
+    lease = models.CharField(max_length=32, blank=True)
+    lease_until = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    last_error = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        verbose_name_plural = "work"
+        indexes = [
+            models.Index(
+                fields=["topic", "available_at", "id"],
+                condition=Q(done_at__isnull=True),
+                name="work_that_is_owed",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+def claim(topic: str) -> Work | None:
+    """Take the lease on the oldest row of `topic` that nobody holds, or return None."""
+    now = timezone.now()
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=now)
+    waiting = Work.objects.filter(free, topic=topic, done_at__isnull=True, available_at__lte=now)
+    with transaction.atomic():
+        row = waiting.select_for_update(skip_locked=True).order_by("available_at", "id").first()
+        if row is None:
+            return None
+        lease = min(LONGEST_LEASE, LEASE * 2 ** min(row.attempts, 12))
+        row.lease, row.lease_until = secrets.token_hex(16), now + lease
+        row.attempts += 1
+        row.save(update_fields=["lease", "lease_until", "attempts"])
+    return row
+
+
+def finish(row: Work) -> None:
+    """Mark the row done inside the effect's transaction; a lost lease rolls the effect back."""
+    mine = Work.objects.filter(pk=row.pk, lease=row.lease, done_at__isnull=True)
+    if mine.update(done_at=timezone.now(), lease_until=None, last_error="") != 1:
+        raise Stale(f"The lease on {row} was lost; another worker took it.")
+
+
+def give_back(row: Work, error: Exception) -> None:
+    """Return a row whose effect failed, to be tried again after a growing, jittered pause."""
+    limit = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(row.attempts, 12))
+    pause = limit * secrets.SystemRandom().random()
+    reason = error.message if isinstance(error, Refused) else type(error).__name__
+    Work.objects.filter(pk=row.pk, lease=row.lease).update(
+        lease_until=None, available_at=timezone.now() + pause, last_error=reason[:200]
+    )
+    log.warning("work %s failed: %s", row.pk, type(error).__name__)
+
+
+def pull(
+    topic: str,
+    owed: Iterable[R],
+    act: Callable[..., object],
+    *,
+    prepare: Callable[[R], Any] | None = None,
+) -> int:
+    """Do `act` once for every record that is `owed`, and return how often it was done.
+
+    `prepare` works outside any transaction (files, the network); `act` gets what it returned,
+    and is one transaction with the mark that it is done.
+    """
+    records = {}
+    for record in owed:
+        key = f"{topic}:{record.pk}"
+        Work.objects.get_or_create(
+            key=key, defaults={"topic": topic, "subject": record.pk, "cid": new_cid()}
+        )
+        records[record.pk] = record
+    done = 0
+    while row := claim(topic):
+        if row.subject in records:
+            done += _do(row, records[row.subject], act, prepare)
+        else:  # no longer owed: a person was faster, or an earlier pass did it
+            finish(row)
+    return done
+
+
+def _do(row: Work, record: Any, act: Callable[..., object], prepare: Any) -> int:
+    """Run one effect under its lease; what fails goes back to the queue, never lost."""
+    with acting(actor_ref="system:worker", cid=row.cid):
+        try:
+            ready = (prepare(record),) if prepare else ()
+            with transaction.atomic():
+                act(record, *ready)
+                finish(row)
+        except (Refused, DatabaseError, OSError, ValueError) as error:
+            give_back(row, error)
+            return 0
+    return 1
+
+
+def owed(topic: str) -> models.QuerySet[Work]:
+    """Return what is still to be done for `topic`, oldest first."""
+    return Work.objects.filter(topic=topic, done_at__isnull=True).order_by("available_at")
+
+
+def failing() -> models.QuerySet[Work]:
+    """Return the work that failed at least once and is not done, for the desk."""
+    return Work.objects.filter(done_at__isnull=True, attempts__gt=0).exclude(last_error="")

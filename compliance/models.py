@@ -1,0 +1,43 @@
+"""Models: the index Django asks for, in the order a finding meets them."""
+
+from compliance import audit
+from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
+from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.determinations import Determination, Obligation
+from compliance.evidence import Item, View
+from compliance.facts import FactAssertion, ProviderProfile
+from compliance.findings import Finding
+from compliance.lifecycle import Work
+from compliance.preservation import Hold
+from compliance.releases import Release
+from compliance.roles import User
+from compliance.vault.keys import FileKeyWrap
+
+__all__ = [
+    "AuditCheckpoint",
+    "AuditEntry",
+    "AuditLeaf",
+    "AuditOutbox",
+    "AuditTile",
+    "Determination",
+    "FactAssertion",
+    "FileKeyWrap",
+    "Finding",
+    "Hold",
+    "Item",
+    "Obligation",
+    "ProviderProfile",
+    "Release",
+    "User",
+    "View",
+    "Work",
+]
+
+# django-auditlog keeps the field diffs of what is evidential; words and names stay out of them.
+audit.watch(User, exclude=("password", "last_login"))
+audit.watch(Finding, exclude=("statement", "particulars"))
+audit.watch(FactAssertion, exclude=("value",))
+audit.watch(ProviderProfile)
+audit.watch(Item, exclude=("name", "source_url"))
+audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
+audit.watch(Hold)

@@ -1,0 +1,103 @@
+"""Preservation: nothing of a signed matter is erased while its hold lasts."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from compliance import audit, determinations, lifecycle, roles
+from compliance.determinations import Determination
+from compliance.errors import Malformed, WrongState
+from compliance.lifecycle import stamped
+from compliance.roles import Permission, User
+
+# House policy where no law sets a period: what we referred is kept as long as 18 USC 2703(f)
+# lets an authority ask for at first, so that its legal process does not come too late.
+HOUSE_PERIOD = timedelta(days=90)
+
+
+class State(models.TextChoices):
+    """The last thing that happened to a hold."""
+
+    PLACED = "placed"
+    RELEASED = "released"
+
+
+class Hold(models.Model):
+    """The evidence of one signed determination, kept from its signature until a date."""
+
+    State = State
+    MOVES = {State.PLACED: (State.RELEASED,)}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    determination = models.OneToOneField(Determination, models.PROTECT, related_name="hold")
+    state = models.CharField(max_length=12, choices=State, default=State.PLACED)
+    version = models.PositiveIntegerField(default=1)
+    because = models.JSONField()
+    kept_until = models.DateTimeField(null=True, help_text="Empty: until released.")
+    placed_at = models.DateTimeField()
+    released_at = models.DateTimeField(null=True)
+    released_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    released_because = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        ordering = ["-placed_at", "-id"]
+        constraints = [stamped("hold", State.RELEASED)]
+
+    def __str__(self) -> str:
+        return f"hold on {self.determination.finding.reference}"
+
+
+@transaction.atomic
+def place(determination: Determination) -> Hold:
+    """Place the hold of a signed determination; it counts from the signature."""
+    if determination.signed_at is None:
+        raise WrongState(f"{determination} is not signed; there is nothing to hold.")
+    because, until = _period(determination, determination.signed_at)
+    hold = Hold.objects.create(
+        determination=determination,
+        because=because,
+        kept_until=until,
+        placed_at=determination.signed_at,
+    )
+    audit.record("hold.placed", hold, by=None)
+    return hold
+
+
+def release(hold: Hold, *, because: str, by: User) -> Hold:
+    """Release a hold, with the reason."""
+    roles.require(by, Permission.RELEASE_HOLD)
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why the hold ends.")
+    return lifecycle.advance(hold, State.RELEASED, by=by, because=because.strip())
+
+
+def place_due() -> int:
+    """Place the hold of every signed determination that asks for one and has none."""
+    owed = (
+        Determination.objects.filter(state=determinations.State.SIGNED, hold__isnull=True)
+        .filter(models.Q(obligations__isnull=False) | ~models.Q(result__preserve=None))
+        .distinct()
+        .order_by("signed_at")
+    )
+    return lifecycle.pull("place", owed, place)
+
+
+def is_held(determination: Determination) -> bool:
+    """Tell whether nothing of this matter may be erased now."""
+    hold = Hold.objects.filter(determination=determination).first()
+    if hold is None:
+        return determination.state == determinations.State.SIGNED
+    over = hold.kept_until is not None and hold.kept_until < timezone.now()
+    return hold.state == State.PLACED and not over
+
+
+def _period(determination: Determination, start: datetime) -> tuple[list[str], datetime | None]:
+    """Return why and until when: the law's period, or the house's where no law sets one."""
+    law = determination.result["preserve"]
+    if law is None:
+        return ["house.referred"], start + HOUSE_PERIOD
+    return law["because"], None if law["until"] == "open" else parse_datetime(law["until"])

@@ -1,0 +1,24 @@
+"""Tasks: the doorbell of compliance's rooms. One call each; the database is the queue."""
+
+from celery import shared_task
+
+from compliance import determinations, preservation
+from compliance.audit import checkpoints
+
+
+@shared_task(name="compliance.propose_due", queue="urgent")
+def propose_due() -> None:
+    """Propose what is owed."""
+    determinations.propose_due()
+
+
+@shared_task(name="compliance.place_due", queue="urgent")
+def place_due() -> None:
+    """Place the holds that are owed."""
+    preservation.place_due()
+
+
+@shared_task(name="compliance.seal_log", queue="default")
+def seal_log() -> None:
+    """Seal the log."""
+    checkpoints.seal_due()

@@ -1,0 +1,40 @@
+"""Celery: the doorbell. It may lose or double every message; completion lives in our rows."""
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+EVERY_SECOND, EVERY_HOUR = 1.0, 3600.0
+
+app = Celery("dutyline")
+app.conf.update(
+    broker_url=settings.BROKER_URL or "memory://",
+    broker_connection_retry_on_startup=True,
+    broker_transport_options={"confirm_publish": True},
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_serializer="json",
+    accept_content=["json"],
+    task_default_queue="default",
+    worker_prefetch_multiplier=1,
+    worker_soft_shutdown_timeout=30.0,
+    timezone="UTC",
+    # Unfinished rings expire: the next one finds the same work in the database.
+    beat_schedule={
+        name: {"task": name, "schedule": every, "options": {"expires": 60.0}}
+        for name, every in {
+            "compliance.propose_due": EVERY_SECOND,
+            "compliance.place_due": EVERY_SECOND,
+            "referrals.enter_due": EVERY_SECOND,
+            "referrals.seal_due": EVERY_SECOND,
+            "referrals.deliver_due": EVERY_SECOND,
+            "compliance.seal_log": EVERY_SECOND,
+            "referrals.sweep_due": EVERY_HOUR,
+        }.items()
+    },
+)
+app.autodiscover_tasks(["compliance", "referrals"])

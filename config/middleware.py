@@ -1,0 +1,55 @@
+"""Middleware: who acts in this request, and what a page of ours may load."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponseBase
+
+from compliance.audit.context import Acting, acting_late, new_cid, user_ref
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class ContentSecurityPolicy:
+    """Give every answer the strict policy: nothing inline, nothing from elsewhere."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.handler(request)
+        response["Content-Security-Policy"] = POLICY
+        return response
+
+
+class WhoActs:
+    """Name the actor of a request for the audit log, asked whenever an entry is written."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        cid, address = new_cid(), remote_address(request)
+
+        def ask() -> Acting:
+            user = request.user if request.user.is_authenticated else None
+            client = getattr(request, "liaison", None)
+            named = f"liaison:{client.client_id}" if client else user_ref(user) if user else ""
+            return Acting(named or "anonymous", user, cid, remote_addr=address)
+
+        with acting_late(ask):
+            return self.handler(request)
+
+
+def remote_address(request: HttpRequest) -> str | None:
+    """Return the address that the outermost trusted proxy saw; what the client claims is ignored."""
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop]
+    if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
+        return hops[-settings.TRUSTED_PROXIES]
+    return request.META.get("REMOTE_ADDR")

@@ -1,0 +1,189 @@
+"""Agencies: who may receive a referral, and the key that a bundle is sealed to."""
+
+import uuid
+from datetime import datetime
+
+from django.db import models, transaction
+from django.utils import timezone
+
+from compliance import audit, lifecycle, releases, roles
+from compliance.errors import KeyUnusable, Malformed, Refused, SamePerson
+from compliance.lifecycle import stamped
+from compliance.roles import Permission, User
+from compliance.vault import age
+
+
+class NotEnrolled(Refused):
+    """No approved agency is enrolled for this recipient."""
+
+
+class State(models.TextChoices):
+    """The last thing that happened to an agency or to one of its keys."""
+
+    ADDED = "added"
+    APPROVED = "approved"
+    REVOKED = "revoked"
+
+
+class Agency(models.Model):
+    """One authority of the rulebooks, enrolled by one person and approved by another."""
+
+    State = State
+    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    authority = models.CharField(max_length=40, unique=True)
+    name = models.CharField(max_length=200)
+    environment = models.CharField(
+        max_length=12, choices=[("test", "test"), ("production", "production")]
+    )
+    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
+    version = models.PositiveIntegerField(default=1)
+    added_at = models.DateTimeField(default=timezone.now)
+    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_because = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        verbose_name_plural = "agencies"
+        ordering = ["authority"]
+        constraints = [
+            stamped("agency", State.APPROVED),
+            stamped("agency", State.REVOKED),
+            models.CheckConstraint(
+                name="agency_approved_by_a_second_person",
+                condition=models.Q(approved_by__isnull=True)
+                | ~models.Q(approved_by=models.F("added_by")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.authority
+
+
+class AgencyKey(models.Model):
+    """An age public key of an agency; its fingerprint is read back before it counts."""
+
+    State = State
+    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="keys")
+    recipient = models.TextField()
+    fingerprint = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
+    version = models.PositiveIntegerField(default=1)
+    added_at = models.DateTimeField(default=timezone.now)
+    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_because = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        ordering = ["-added_at"]
+        constraints = [
+            stamped("agencykey", State.APPROVED),
+            stamped("agencykey", State.REVOKED),
+            models.CheckConstraint(
+                name="agencykey_approved_by_a_second_person",
+                condition=models.Q(approved_by__isnull=True)
+                | ~models.Q(approved_by=models.F("added_by")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"key {self.fingerprint[:16]}"
+
+
+@transaction.atomic
+def enrol(*, authority: str, name: str, environment: str = "test", by: User) -> Agency:
+    """Enrol the agency that answers for an authority of the rulebooks."""
+    roles.require(by, Permission.ENROL_AGENCY)
+    if authority not in releases.rules().authorities:
+        raise Malformed(f"The rulebooks know no authority {authority!r}.")
+    if not 0 < len(name.strip()) <= 200:
+        raise Malformed("The agency's name wants 1 to 200 characters.")
+    if environment not in ("test", "production"):
+        raise Malformed("The environment is test or production.")
+    if Agency.objects.filter(authority=authority).exists():
+        raise Malformed(f"An agency is enrolled for {authority} already.")
+    agency = Agency.objects.create(
+        authority=authority, name=name.strip(), environment=environment, added_by=by
+    )
+    audit.record("agency.added", agency, by=by)
+    return agency
+
+
+def approve(agency: Agency, *, by: User) -> Agency:
+    """Approve an agency that a colleague enrolled."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    _require_second(agency, by)
+    return lifecycle.advance(agency, State.APPROVED, by=by)
+
+
+@transaction.atomic
+def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -> AgencyKey:
+    """Add an agency's public key (age1… or age1pq…). It counts once a second person approved it."""
+    roles.require(by, Permission.ENROL_AGENCY)
+    try:
+        parsed = age.parse_recipient(recipient.strip())
+    except age.AgeError as error:
+        raise Malformed("This is not an age public key. It begins with age1 or age1pq.") from error
+    if expires_at <= timezone.now():
+        raise Malformed("The key's last day must lie in the future.")
+    mark = age.fingerprint(parsed)
+    if AgencyKey.objects.filter(fingerprint=mark).exists():
+        raise Malformed("This key is on record already.")
+    key = AgencyKey.objects.create(
+        agency=agency, recipient=str(parsed), fingerprint=mark, expires_at=expires_at, added_by=by
+    )
+    audit.record("agencykey.added", key, by=by, fingerprint=mark)
+    return key
+
+
+def approve_key(key: AgencyKey, *, fingerprint: str, by: User) -> AgencyKey:
+    """Approve a key: `fingerprint` is what the agency read out over another channel."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    _require_second(key, by)
+    heard = "".join(fingerprint.split()).lower()
+    if heard != key.fingerprint:
+        raise Malformed("The fingerprint that the agency read out is not the one of this key.")
+    return lifecycle.advance(key, State.APPROVED, by=by)
+
+
+def revoke_key(key: AgencyKey, *, because: str, by: User) -> AgencyKey:
+    """Revoke a key; nothing is sealed to it from now on."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why the key is revoked.")
+    return lifecycle.advance(key, State.REVOKED, by=by, because=because.strip())
+
+
+def for_recipient(recipient: str) -> Agency:
+    """Return the approved agency for a recipient of the law, or raise NotEnrolled."""
+    agency = Agency.objects.filter(authority=recipient, state=State.APPROVED).first()
+    if agency is None:
+        raise NotEnrolled(f"No approved agency is enrolled for {recipient}. Enrol it, then wait.")
+    return agency
+
+
+def sealing_key(agency: Agency) -> AgencyKey:
+    """Return the newest usable key of an agency, or raise KeyUnusable."""
+    usable = agency.keys.filter(state=State.APPROVED, expires_at__gt=timezone.now())
+    key = usable.order_by("-approved_at").first()
+    if key is None:
+        raise KeyUnusable(f"The agency {agency} has no approved, unexpired key.")
+    return key
+
+
+def _require_second(record: Agency | AgencyKey, by: User) -> None:
+    if record.added_by_id == by.pk:
+        raise SamePerson("A second person must approve what you added.")

@@ -1,0 +1,277 @@
+"""Clients: the programs of an agency's liaisons. They hold keys of their own, never a secret of ours."""
+
+import hashlib
+import ipaddress
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+
+from compliance import audit, lifecycle, roles
+from compliance.errors import Malformed, SamePerson
+from compliance.lifecycle import stamped
+from compliance.roles import Permission, User
+from referrals.agencies import Agency, State
+
+TOKEN_LIFE = timedelta(minutes=5)
+REPLY_LIFE = timedelta(days=7)
+PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+
+
+class Scope(models.TextChoices):
+    """What a client may do with the referrals addressed to its agency."""
+
+    READ = "referrals:read"
+    ACKNOWLEDGE = "referrals:acknowledge"
+
+
+class LiaisonClient(models.Model):
+    """One program of one agency, known by its Ed25519 public key."""
+
+    State = State
+    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
+
+    client_id = models.CharField(max_length=40, unique=True)
+    agency = models.ForeignKey(Agency, models.PROTECT, related_name="clients")
+    public_key = models.JSONField()
+    scopes = models.JSONField()
+    networks = models.JSONField(default=list)
+    expires_at = models.DateTimeField()
+    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
+    version = models.PositiveIntegerField(default=1)
+    added_at = models.DateTimeField(default=timezone.now)
+    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+    approved_at = models.DateTimeField(null=True)
+    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    revoked_because = models.TextField(blank=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        constraints = [
+            stamped("liaisonclient", State.APPROVED),
+            stamped("liaisonclient", State.REVOKED),
+            models.CheckConstraint(
+                name="liaisonclient_approved_by_a_second_person",
+                condition=models.Q(approved_by__isnull=True)
+                | ~models.Q(approved_by=models.F("added_by")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+    @property
+    def is_usable(self) -> bool:
+        """Tell whether this client may call us now."""
+        return (
+            self.state == State.APPROVED
+            and self.agency.state == State.APPROVED
+            and self.expires_at > timezone.now()
+        )
+
+    def may_come_from(self, address: str | None) -> bool:
+        """Tell whether the client's networks hold the address; no networks means anywhere."""
+        if not self.networks:
+            return True
+        if address is None:
+            return False
+        asked = ipaddress.ip_address(address)
+        return any(asked in ipaddress.ip_network(network) for network in self.networks)
+
+
+class AccessToken(models.Model):
+    """A token of five minutes, kept as its SHA-256 and bound to one key (RFC 9449)."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    client = models.ForeignKey(LiaisonClient, models.PROTECT, related_name="+")
+    thumbprint = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ["view"]
+
+    def __str__(self) -> str:
+        return f"token {self.pk}"
+
+
+class SeenOnce(models.Model):
+    """The digest of a proof or assertion that was used; a second use is a replay."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ["view"]
+
+    def __str__(self) -> str:
+        return f"seen {self.pk}"
+
+
+class StoredReply(models.Model):
+    """What we answered to a request with an Idempotency-Key, byte for byte."""
+
+    client = models.ForeignKey(LiaisonClient, models.PROTECT, related_name="+")
+    key = models.CharField(max_length=128)
+    fingerprint = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.BinaryField()
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        default_permissions = ["view"]
+        verbose_name_plural = "stored replies"
+        constraints = [
+            models.UniqueConstraint(fields=["client", "key"], name="one_reply_for_one_key")
+        ]
+
+    def __str__(self) -> str:
+        return f"reply {self.pk}"
+
+
+@transaction.atomic
+def admit(
+    agency: Agency,
+    *,
+    client_id: str,
+    public_key: Mapping[str, Any],
+    scopes: Sequence[str],
+    networks: Sequence[str] = (),
+    expires_at: datetime,
+    by: User,
+) -> LiaisonClient:
+    """Admit a client with its Ed25519 public key (JWK). It counts once a second person approved."""
+    roles.require(by, Permission.ENROL_AGENCY)
+    _check(client_id, public_key, scopes, networks, expires_at)
+    client = LiaisonClient.objects.create(
+        agency=agency,
+        client_id=client_id,
+        public_key={name: public_key[name] for name in ("kty", "crv", "x")},
+        scopes=sorted(scopes),
+        networks=list(networks),
+        expires_at=expires_at,
+        added_by=by,
+    )
+    audit.record("liaisonclient.added", client, by=by, thumbprint=thumbprint(client))
+    return client
+
+
+def approve(client: LiaisonClient, *, thumbprint_heard: str, by: User) -> LiaisonClient:
+    """Approve a client: the thumbprint (RFC 7638) is what the agency read out."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    if client.added_by_id == by.pk:
+        raise SamePerson("A second person must approve what you added.")
+    if thumbprint_heard.strip() != thumbprint(client):
+        raise Malformed("The thumbprint that the agency read out is not the one of this key.")
+    return lifecycle.advance(client, State.APPROVED, by=by)
+
+
+def revoke(client: LiaisonClient, *, because: str, by: User) -> LiaisonClient:
+    """Revoke a client; its tokens end with it."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why the client is revoked.")
+    return lifecycle.advance(client, State.REVOKED, by=by, because=because.strip())
+
+
+def thumbprint(client: LiaisonClient) -> str:
+    """Return the RFC 7638 thumbprint of a client's public key."""
+    return OKPKey.import_key(client.public_key).thumbprint()
+
+
+def issue_token(client: LiaisonClient, key_thumbprint: str) -> str:
+    """Return a new access token, bound to the key with this thumbprint."""
+    token = secrets.token_urlsafe(32)
+    AccessToken.objects.create(
+        digest=digest(token),
+        client=client,
+        thumbprint=key_thumbprint,
+        expires_at=timezone.now() + TOKEN_LIFE,
+    )
+    return token
+
+
+def find_token(token: str) -> AccessToken | None:
+    """Return the record of a token that has not expired."""
+    return (
+        AccessToken.objects.select_related("client__agency")
+        .filter(digest=digest(token), expires_at__gt=timezone.now())
+        .first()
+    )
+
+
+def use_once(what: str, *, life: timedelta) -> bool:
+    """Tell whether `what` is used for the first time; one insert, so two at once cannot both win."""
+    try:
+        with transaction.atomic():
+            SeenOnce.objects.create(digest=digest(what), expires_at=timezone.now() + life)
+    except IntegrityError:
+        return False
+    return True
+
+
+def find_reply(client: LiaisonClient, key: str) -> StoredReply | None:
+    """Return what we answered to this client under this Idempotency-Key."""
+    return StoredReply.objects.filter(client=client, key=key).first()
+
+
+def keep_reply(client: LiaisonClient, key: str, fingerprint: str, status: int, body: bytes) -> None:
+    """Keep an answer in the effect's transaction, so that effect and answer are one."""
+    StoredReply.objects.create(
+        client=client,
+        key=key,
+        fingerprint=fingerprint,
+        status=status,
+        body=body,
+        expires_at=timezone.now() + REPLY_LIFE,
+    )
+
+
+def sweep_due() -> int:
+    """Forget what has expired: tokens, used proofs, stored answers."""
+    now = timezone.now()
+    return sum(
+        model.objects.filter(expires_at__lte=now).delete()[0]  # type: ignore[attr-defined]
+        for model in (AccessToken, SeenOnce, StoredReply)
+    )
+
+
+def digest(text: str) -> str:
+    """Return the SHA-256 of a text in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check(
+    client_id: str,
+    public_key: Mapping[str, Any],
+    scopes: Sequence[str],
+    networks: Sequence[str],
+    expires_at: datetime,
+) -> None:
+    if not 0 < len(client_id) <= 40 or not client_id.replace("-", "").isalnum():
+        raise Malformed("A client id is made of letters, digits and hyphens (40 at most).")
+    if LiaisonClient.objects.filter(client_id=client_id).exists():
+        raise Malformed(f"There is a client {client_id} already.")
+    if PRIVATE_MEMBERS & set(public_key):
+        raise Malformed("This key holds its private part. Ask the agency for the public one alone.")
+    try:
+        key = OKPKey.import_key(dict(public_key))
+    except (JoseError, ValueError, KeyError, TypeError) as error:
+        raise Malformed("This is not an Ed25519 public key in JWK form.") from error
+    if key.curve_name != "Ed25519":
+        raise Malformed("This is not an Ed25519 public key in JWK form.")
+    if not scopes or set(scopes) - set(Scope.values):
+        raise Malformed(f"Scopes are {', '.join(Scope.values)}; name at least one.")
+    if expires_at <= timezone.now():
+        raise Malformed("The client's last day must lie in the future.")
+    for network in networks:
+        try:
+            ipaddress.ip_network(network)
+        except ValueError as error:
+            raise Malformed(f"{network!r} is not a network such as 192.0.2.0/24.") from error

@@ -1,0 +1,31 @@
+"""Models: the index Django asks for, in the order a referral meets them."""
+
+from compliance import audit
+from referrals.agencies import Agency, AgencyKey
+from referrals.bundles import Bundle, SealedHeader
+from referrals.clients import AccessToken, LiaisonClient, SeenOnce, StoredReply
+from referrals.delivery import Attempt
+from referrals.docket import Referral
+from referrals.receipts import Acknowledgement
+
+__all__ = [
+    "AccessToken",
+    "Acknowledgement",
+    "Agency",
+    "AgencyKey",
+    "Attempt",
+    "Bundle",
+    "LiaisonClient",
+    "Referral",
+    "SealedHeader",
+    "SeenOnce",
+    "StoredReply",
+]
+
+# django-auditlog keeps the field diffs of what is evidential.
+audit.watch(Agency)
+audit.watch(AgencyKey)
+audit.watch(LiaisonClient)
+audit.watch(Referral)
+audit.watch(Attempt)
+audit.watch(Acknowledgement)
