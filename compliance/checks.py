@@ -4,7 +4,8 @@ import stat
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
 
 from compliance.roles import ROLES, Role
 
@@ -33,9 +34,9 @@ def production_is_meant(**kwargs: Any) -> list[CheckMessage]:
     """A deployment runs on PostgreSQL, with a broker and an address of its own."""
     problems = []
     if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
-        problems.append(Warning("Production wants PostgreSQL.", id="dutyline.W001"))
+        problems.append(checks.Warning("Production wants PostgreSQL.", id="dutyline.W001"))
     if not settings.BROKER_URL:
-        problems.append(Warning("Production wants DUTYLINE_BROKER_URL.", id="dutyline.W002"))
+        problems.append(checks.Warning("Production wants DUTYLINE_BROKER_URL.", id="dutyline.W002"))
     if not settings.BASE_URL.startswith("https://"):
-        problems.append(Warning("DUTYLINE_BASE_URL must be https.", id="dutyline.W003"))
+        problems.append(checks.Warning("DUTYLINE_BASE_URL must be https.", id="dutyline.W003"))
     return list(problems)

@@ -12,6 +12,7 @@ from compliance.errors import Malformed, SamePerson, WrongState
 from compliance.findings import Finding
 from compliance.roles import Permission, User
 
+
 class FactAssertion(models.Model):
     """One fact of one finding, as one person asserted it. Append-only: the latest counts."""
 
@@ -29,6 +30,7 @@ class FactAssertion(models.Model):
 
     def __str__(self) -> str:
         return f"fact {self.pk}"
+
 
 class ProviderProfile(models.Model):
     """What the law asks about the provider, recorded by one person and signed by another."""
@@ -57,6 +59,7 @@ class ProviderProfile(models.Model):
     def __str__(self) -> str:
         return f"provider profile {self.pk}"
 
+
 @transaction.atomic
 def assert_facts(
     finding: Finding, values: Mapping[str, Any], *, source: str, by: User
@@ -80,6 +83,7 @@ def assert_facts(
     audit.record("facts.asserted", finding, by=by, facts=sorted(checked))
     return made
 
+
 @transaction.atomic
 def record_profile(values: Mapping[str, Any], *, by: User) -> ProviderProfile:
     """Propose the provider's own facts; they count once a second person signed them."""
@@ -87,6 +91,7 @@ def record_profile(values: Mapping[str, Any], *, by: User) -> ProviderProfile:
     profile = ProviderProfile.objects.create(facts=_check(values, provider=True), recorded_by=by)
     audit.record("profile.recorded", profile, by=by)
     return profile
+
 
 @transaction.atomic
 def sign_profile(profile: ProviderProfile, *, by: User) -> ProviderProfile:
@@ -102,9 +107,11 @@ def sign_profile(profile: ProviderProfile, *, by: User) -> ProviderProfile:
     audit.record("profile.signed", current, by=by)
     return current
 
+
 def profile() -> ProviderProfile | None:
     """Return the provider profile that counts now: the latest signed one."""
     return ProviderProfile.objects.filter(signed_at__isnull=False).order_by("-signed_at").first()
+
 
 def snapshot(finding: Finding) -> dict[str, Any]:
     """Return what is known about a finding: `{"facts": …, "clocks": …}` as the evaluator reads it.
@@ -119,19 +126,24 @@ def snapshot(finding: Finding) -> dict[str, Any]:
     clocks = {name: _instant(at) for name, at in findings.clocks(finding).items()}
     return {"facts": known, "clocks": clocks}
 
+
 def available_classes(finding: Finding) -> list[str]:
     """Return the classes of data that exist for a finding, sorted."""
     classes = {key for key, values in finding.particulars.items() if values}
     return sorted(classes | {"SUSP", "STAFF"} | evidence.classes(finding))
 
+
 def _instant(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
 
 def _require_source(source: str) -> None:
     if not 0 < len(source.strip()) <= 200:
         raise Malformed("Name the source of these facts, in 1 to 200 characters.")
 
+
 DERIVED = ("knowledge.level", "data.available_classes")
+
 
 def _check(values: Mapping[str, Any], *, provider: bool) -> dict[str, Any]:
     """Return the values as the vocabulary wants them, or refuse the first that it does not know."""
@@ -148,6 +160,7 @@ def _check(values: Mapping[str, Any], *, provider: bool) -> dict[str, Any]:
             where = "finding" if provider else "provider profile"
             raise Malformed(f"{fact} belongs to the {where}.")
     return checked
+
 
 def _is_providers(fact: str) -> bool:
     return releases.rules().vocabulary.kind(fact) == "provider" or fact == "data.regions"

@@ -48,7 +48,7 @@ class WhoActs:
 
 
 def remote_address(request: HttpRequest) -> str | None:
-    """Return the address that the outermost trusted proxy saw; what the client claims is ignored."""
+    """Return the address that the outermost trusted proxy saw, never what the client claims."""
     hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop]
     if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
         return hops[-settings.TRUSTED_PROXIES]

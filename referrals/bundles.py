@@ -1,4 +1,4 @@
-"""Bundles: what one agency gets of one finding, sealed to its key. Only what the ruling releases."""
+"""Bundles: what one agency gets of one finding, sealed to its key: what the ruling releases."""
 
 import base64
 import json
@@ -236,9 +236,7 @@ def _act(person: User | None, at: Any) -> dict[str, str]:
 
 def _log_receipt(determination: Determination) -> str:
     """Return the proof that counsel's signature is in the log, sealing the log if need be."""
-    entry = AuditEntry.objects.get(
-        event="determination.signed", object_pk=str(determination.pk)
-    )
+    entry = AuditEntry.objects.get(event="determination.signed", object_pk=str(determination.pk))
     checkpoints.seal_due()
     return checkpoints.receipt(entry)
 

@@ -1,4 +1,4 @@
-"""Clients: the programs of an agency's liaisons. They hold keys of their own, never a secret of ours."""
+"""Clients: the programs of an agency's liaisons, known by keys that they hold alone."""
 
 import hashlib
 import ipaddress
@@ -207,7 +207,7 @@ def find_token(token: str) -> AccessToken | None:
 
 
 def use_once(what: str, *, life: timedelta) -> bool:
-    """Tell whether `what` is used for the first time; one insert, so two at once cannot both win."""
+    """Tell whether `what` is new. One insert decides, so two at once cannot both win."""
     try:
         with transaction.atomic():
             SeenOnce.objects.create(digest=digest(what), expires_at=timezone.now() + life)

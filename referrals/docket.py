@@ -97,9 +97,7 @@ def enter(obligation: Obligation) -> Referral:
     return referral
 
 
-def withdraw(
-    referral: Referral, *, because: str, version: int | None = None, by: User
-) -> Referral:
+def withdraw(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
     """Withdraw a referral that no agency could get yet."""
     roles.require(by, Permission.CLOSE_REFERRAL)
     _require_reason(because)
@@ -134,7 +132,7 @@ def overdue() -> QuerySet[Referral]:
 
 
 def for_agency(agency: Agency) -> QuerySet[Referral]:
-    """Return what an agency may see: its own referrals, once delivered. The one way in for the API."""
+    """Return what an agency may see: its own referrals, once delivered. The API's one way in."""
     return Referral.objects.filter(
         agency=agency, state__in=[State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
     ).select_related("agency", "obligation__determination__finding")

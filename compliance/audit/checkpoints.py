@@ -8,7 +8,6 @@ import base64
 import binascii
 import os
 import secrets
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,7 @@ from django.db import connection, models, transaction
 from django.db.models import Exists, OuterRef, Subquery
 
 from compliance.audit import notes, tree
-from compliance.audit.entries import AuditEntry, AuditOutbox, commitment, derived, public_data
+from compliance.audit.entries import AuditEntry, AuditOutbox, fault
 from compliance.audit.notes import BadNote, Checkpoint
 from compliance.errors import KeyUnusable, Tampered, WrongState
 
@@ -81,10 +80,14 @@ def ensure_key() -> Path:
     """Make the log's signing key unless it is there, and return where it is."""
     path = Path(settings.LOG_KEY_FILE)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(base64.b64encode(secrets.token_bytes(32)) + b"\n")
+    seed = base64.b64encode(secrets.token_bytes(32)) + b"\n"
+    with suppress(FileExistsError), open(path, "xb", opener=_private) as file:
+        file.write(seed)
     return path
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _key() -> Ed25519PrivateKey:
@@ -115,7 +118,7 @@ def latest() -> AuditCheckpoint | None:
 
 
 def tile(level: int, n: int, width: int = tree.WIDTH) -> bytes:
-    """Return the first `width` hashes of a tile; raise AuditTile.DoesNotExist if there are fewer."""
+    """Return the first `width` hashes of a tile, or raise AuditTile.DoesNotExist."""
     data = bytes(AuditTile.objects.get(level=level, n=n).data)[: width * tree.HASH]
     if not data or len(data) != width * tree.HASH:
         raise AuditTile.DoesNotExist(f"Tile {level}/{n} has no {width} hashes yet.")
@@ -319,13 +322,18 @@ def _verify(signed: AuditCheckpoint | None, size: int, since: int, checkpoint: s
 
 
 def _check_leaves(start: int, size: int) -> None:
-    growing: dict[tuple[int, int], bytes] = {}  # tiles not yet full
+    made: dict[tuple[int, int], bytes] = {}  # the tiles that are not yet full
+
+    def read(level: int, n: int) -> bytes:
+        return made.get((level, n)) or _stored(level, n)
+
     for first in range(start, size, BATCH):
         hashes = _checked_leaves(first, min(first + BATCH, size))
-        grown = tree.append(first, hashes, lambda *at: growing.get(at) or _stored(*at))
-        growing = {at: data for at, data in (growing | grown).items() if len(data) < _FULL}
-        _check_tiles(grown.items() - growing.items())
-    _check_tiles(growing.items())
+        made.update(tree.append(first, hashes, read))
+        for at in [at for at, data in made.items() if len(data) == _FULL]:
+            _check_tile(*at, made.pop(at))
+    for at, data in made.items():
+        _check_tile(*at, data)
 
 
 def _checked_leaves(first: int, end: int) -> list[bytes]:
@@ -336,32 +344,18 @@ def _checked_leaves(first: int, end: int) -> list[bytes]:
         leaf = leaves.get(idx)
         if leaf is None:
             raise _Bad(f"Leaf {idx} is missing.", idx)
-        if problem := _fault(entries.get(leaf.entry_id), bytes(leaf.hash)):
+        if problem := fault(entries.get(leaf.entry_id), bytes(leaf.hash)):
             raise _Bad(f"Entry {leaf.entry_id}, number {idx} of the log, {problem}.", idx)
     return [bytes(leaves[idx].hash) for idx in range(first, end)]
 
 
-def _fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
-    """Say what is wrong with an entry, if anything is."""
-    if entry is None:
-        return "was deleted"
-    if tree.leaf_hash(public_data(entry)) != leaf:
-        return "has another public part than its leaf"
-    if any(getattr(entry, name) != value for name, value in derived(entry).items()):
-        return "has a column that does not follow from its public part"
-    if entry.salt is not None and commitment(entry) != bytes(entry.commitment):
-        return "has another private part than its commitment"
-    return None
-
-
-def _check_tiles(made: Iterable[tuple[tuple[int, int], bytes]]) -> None:
-    """Compare tiles made from the leaves with the tiles in the table, as far as they are made."""
-    for (level, n), data in sorted(made):
-        pairs = zip_longest(tree.split_tile(data), tree.split_tile(_stored(level, n)[: len(data)]))
-        for offset, (ours, theirs) in enumerate(pairs):
-            if ours != theirs:
-                idx = (n * tree.WIDTH + offset) << (tree.HEIGHT * level)
-                raise _Bad(f"Tile {level}/{n} does not hold the leaves from {idx} on.", idx)
+def _check_tile(level: int, n: int, data: bytes) -> None:
+    """Compare a tile made from the leaves with the one in the table, as far as it is made."""
+    stored = tree.split_tile(_stored(level, n)[: len(data)])
+    for offset, (ours, theirs) in enumerate(zip_longest(tree.split_tile(data), stored)):
+        if ours != theirs:
+            idx = (n * tree.WIDTH + offset) << (tree.HEIGHT * level)
+            raise _Bad(f"Tile {level}/{n} does not hold the leaves from {idx} on.", idx)
 
 
 def _check_signed(signed: AuditCheckpoint) -> bytes:
@@ -389,7 +383,7 @@ def _check_unsealed() -> None:
     owed = dict(AuditOutbox.objects.values_list("entry_id", "hash"))
     entries = AuditEntry.objects.in_bulk(list(owed))
     for pk, leaf in owed.items():
-        if problem := _fault(entries.get(pk), bytes(leaf)):
+        if problem := fault(entries.get(pk), bytes(leaf)):
             raise _Bad(f"Entry {pk}, not yet sealed, {problem}.")
     # One statement, so a sealing in between is seen whole or not at all.
     newest = AuditCheckpoint.objects.order_by("-size").values("size")[:1]

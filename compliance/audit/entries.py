@@ -82,6 +82,7 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
     class Meta(AbstractLogEntry.Meta):
         default_permissions = ["view"]
         ordering = ["-timestamp", "-id"]
+        verbose_name = "audit entry"
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["timestamp", "id"], name="entry_by_time"),
@@ -239,6 +240,19 @@ def _address(value: str | None) -> str | None:
         return None
     address = ipaddress.ip_address(value)
     return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
+    """Say what is wrong with an entry, if anything is."""
+    if entry is None:
+        return "was deleted"
+    if tree.leaf_hash(public_data(entry)) != leaf:
+        return "has another public part than its leaf"
+    if any(getattr(entry, name) != value for name, value in derived(entry).items()):
+        return "has a column that does not follow from its public part"
+    if entry.salt is not None and commitment(entry) != bytes(entry.commitment):
+        return "has another private part than its commitment"
+    return None
 
 
 def derived(entry: AuditEntry) -> dict[str, Any]:

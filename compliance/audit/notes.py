@@ -127,7 +127,7 @@ def sign(text: str, name: str, key: Ed25519PrivateKey) -> str:
 
 
 def open_note(note: str, by: Verifier) -> str:
-    """Return the text of a note that `by` signed. Other keys are ignored; a bad signature is not."""
+    """Return the text that `by` signed. Other keys are ignored; a bad signature is not."""
     text, gap, tail = note.rpartition("\n\n")
     lines = tail.split("\n")
     if not gap or lines.pop() != "" or not 1 <= len(lines) <= _MOST_SIGNATURES:

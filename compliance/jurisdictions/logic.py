@@ -150,7 +150,9 @@ def _read(condition: Condition, certificate: Certificate, facts: Facts) -> str |
         listed = seen["known"] if isinstance(seen, dict) else seen
         hit = any(option in listed for option in options)
         sure = hit or not isinstance(seen, dict) or seen["closed"]
-        return "undetermined" if not sure else "holds" if hit != (op == "includes_none") else "fails"
+        return (
+            "undetermined" if not sure else "holds" if hit != (op == "includes_none") else "fails"
+        )
     if op in ("at_least", "at_most"):
         return "holds" if seen == value or (seen > value) == (op == "at_least") else "fails"
     return "holds" if (seen in options) != (op in ("is_not", "not_in")) else "fails"

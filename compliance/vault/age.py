@@ -1,11 +1,9 @@
-"""The age v1 format: keys and their text, the header that holds a file key, and armor.
+"""The age v1 format: keys, and the headers that hold a file key for them.
 
 The specification is c2sp.org/age. We seal for X25519 and for mlkem768x25519, which withstands a
 quantum computer and is our default. Passphrases and armor are only read.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 import io
@@ -15,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
-from typing import BinaryIO, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, ClassVar, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -33,8 +31,42 @@ from cryptography.hazmat.primitives.hpke import (
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from compliance.vault import stream
-from compliance.vault.stream import AgeError
+from compliance.vault import bech32, grammar, stream
+from compliance.vault.grammar import (
+    MLKEM768_X25519,
+    SCRYPT,
+    SHARES,
+    VERSION,
+    X25519,
+    ArmorError,
+    HeaderError,
+    Stanza,
+    dearmor,
+    decode_base64,
+    encode_base64,
+)
+from compliance.vault.stream import AgeError, PayloadError
+
+__all__ = [
+    "AgeError",
+    "ArmorError",
+    "HeaderError",
+    "HmacError",
+    "Identity",
+    "KeyTextError",
+    "NoMatch",
+    "Passphrase",
+    "PayloadError",
+    "Recipient",
+    "dearmor",
+    "fingerprint",
+    "generate_identity",
+    "header",
+    "open_file",
+    "parse_identity",
+    "parse_recipient",
+    "unwrap",
+]
 
 MLKEM768_PUBLIC, MLKEM768_SEED, MLKEM768_CIPHERTEXT = 1184, 64, 1088
 SEED = 32
@@ -87,7 +119,7 @@ class Recipient(ABC):
 
     @cached_property
     def _text(self) -> str:
-        return _bech32_encode(self.prefix, self.raw)
+        return bech32.encode(self.prefix, self.raw)
 
     @abstractmethod
     def wrap(self, file_key: bytes | bytearray) -> Stanza:
@@ -109,7 +141,9 @@ class X25519Recipient(Recipient):
         ephemeral = X25519PrivateKey.generate()
         share = ephemeral.public_key().public_bytes_raw()
         wrapping = _x25519_aead(ephemeral.exchange(self._key), share, self.raw)
-        return Stanza(self.kind, (encode_base64(share),), wrapping.encrypt(bytes(12), file_key, None))
+        return Stanza(
+            self.kind, (encode_base64(share),), wrapping.encrypt(bytes(12), file_key, None)
+        )
 
 
 class HybridRecipient(Recipient):
@@ -143,7 +177,7 @@ class Identity(ABC):
         self._seed = seed
 
     def __str__(self) -> str:
-        return _bech32_encode(self.prefix, self._seed).upper()
+        return bech32.encode(self.prefix, self._seed).upper()
 
     @property
     @abstractmethod
@@ -250,14 +284,13 @@ def fingerprint(recipient: Recipient) -> str:
 
 def header(file_key: bytes | bytearray, recipients: Collection[Recipient]) -> bytes:
     """Write a header that holds the file key for these recipients."""
+    if len(file_key) != stream.FILE_KEY:
+        raise ValueError(f"A file key has {stream.FILE_KEY} bytes.")
     if not recipients:
         raise ValueError("A header without recipients could never be opened.")
     if len({recipient.kind for recipient in recipients}) > 1:
-        raise ValueError(
-            "A classic recipient would undo the post-quantum one: never seal for both."
-        )
-    stanzas = b"".join(_stanza_lines(recipient.wrap(file_key)) for recipient in recipients)
-    covered = VERSION + b"\n" + stanzas + b"---"
+        raise ValueError("Classic beside post-quantum would undo the latter: never seal for both.")
+    covered = grammar.write(recipient.wrap(file_key) for recipient in recipients)
     return covered + b" " + encode_base64(_mac(file_key, covered)) + b"\n"
 
 
@@ -266,7 +299,7 @@ def unwrap(source: bytes | BinaryIO, identities: Iterable[Opener]) -> bytes:
 
     In this order: grammar, stanza that matches, MAC. Each fails with an error of its own.
     """
-    head = _read_header(io.BytesIO(source) if isinstance(source, bytes) else source)
+    head = grammar.read(io.BytesIO(source) if isinstance(source, bytes) else source)
     file_key = _match(head.stanzas, identities)
     if not hmac.compare_digest(head.mac, _mac(file_key, head.covered)):
         raise HmacError("The header was altered after it was written.")
@@ -311,7 +344,10 @@ def _match(stanzas: list[Stanza], identities: Iterable[Opener]) -> bytes:
 
 
 def _parse(text: str, kinds: Mapping[str, Callable[[bytes], Key]]) -> Key:
-    prefix, raw = _bech32_decode(text.strip())
+    try:
+        prefix, raw = bech32.decode(text.strip())
+    except ValueError as error:
+        raise KeyTextError(str(error)) from None
     if prefix not in kinds:
         raise KeyTextError(f"Not a key of a kind that is known here: {', '.join(kinds)}.")
     try:

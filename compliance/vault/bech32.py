@@ -1,6 +1,7 @@
 """Bech32 (BIP 173), the text of age keys: a mistyped letter is noticed. No limit on length."""
 
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 
 
 def encode(prefix: str, data: bytes) -> str:
@@ -16,7 +17,8 @@ def encode(prefix: str, data: bytes) -> str:
 def decode(text: str) -> tuple[str, bytes]:
     """Read the prefix, in lower case, and the data, or raise ValueError."""
     prefix, _, tail = text.lower().rpartition("1")
-    if text not in (text.lower(), text.upper()) or len(tail) < 6 or not set(tail) <= set(ALPHABET):
+    one_case = text.isascii() and text in (text.lower(), text.upper())
+    if not one_case or len(tail) < 6 or not set(tail) <= set(ALPHABET):
         raise ValueError("A key is Bech32 text, all of it in upper or all in lower case.")
     values = [ALPHABET.index(letter) for letter in tail]
     if _checksum(prefix, values) != 1:
@@ -34,8 +36,6 @@ def _checksum(prefix: str, values: list[int]) -> int:
     rest = 1
     for value in spread + values:
         top, rest = rest >> 25, (rest & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(
-            (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
-        ):
+        for bit, generator in enumerate(GENERATORS):
             rest ^= generator * (top >> bit & 1)
     return rest

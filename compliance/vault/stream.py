@@ -44,6 +44,12 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
+class Seekable(Readable, Protocol):
+    """A source that can also be read from any place."""
+
+    def seek(self, offset: int, /) -> object: ...
+
+
 @dataclass(frozen=True)
 class Sealed:
     """The figures of one sealed payload, as they are stored beside it."""
@@ -205,7 +211,7 @@ def open_chunks(
 
 
 def open_range(
-    file_key: bytes | bytearray, source: BinaryIO, start: int, stop: int, sealed_size: int
+    file_key: bytes | bytearray, source: Seekable, start: int, stop: int, sealed_size: int
 ) -> Iterator[bytes]:
     """Open plaintext bytes `start` to `stop` of the payload at the head of a seekable source.
 

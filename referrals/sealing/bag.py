@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import cache
 from hashlib import sha256
 from operator import index
 from pathlib import Path
@@ -155,6 +156,7 @@ def sha256_of(segments: Iterable[Segment], read: Read) -> str:
     return digest.hexdigest()
 
 
+@cache
 def open_scripts() -> tuple[Member, ...]:
     """Return the two scripts with which an agency opens a bag without our code."""
     here = Path(__file__).parent
@@ -355,11 +357,15 @@ def _times(a: int, b: int) -> int:
 
 
 def _shift(length: int) -> int:
-    """Return x^(8 * length) by squaring."""
-    power, square = 1 << 31, 1 << 23
-    while length:
-        if length & 1:
-            power = _times(square, power)
-        square = _times(square, square)
-        length >>= 1
+    """Return x^(8 * length)."""
+    power = 1 << 31
+    for bit in range(length.bit_length()):
+        if length >> bit & 1:
+            power = _times(power, _square(bit))
     return power
+
+
+@cache
+def _square(times: int) -> int:
+    """Return x^8, squared so many times."""
+    return _times(_square(times - 1), _square(times - 1)) if times else 1 << 23

@@ -26,7 +26,7 @@ class Checked:
 
     reference: str
     members: Mapping[str, ZipInfo]
-    payload: tuple[str, ...]
+    payload: frozenset[str]
     payload_bytes: int
 
 
@@ -35,10 +35,10 @@ def check(archive: ZipFile) -> Checked:
     # 1. One folder, safe and distinct names. 2. BagIt 1.0. 3. Every tag file, and 4. every
     # payload file is listed once and matches. 5. Payload-Oxum agrees with what is there.
     reference, members = _one_folder(archive)
-    payload = tuple(sorted(path for path in members if path.startswith("data/")))
+    payload = frozenset(path for path in members if path.startswith("data/"))
     if _tag_file(archive, members, "bagit.txt") != BAGIT.decode():
         raise BadBag("bagit.txt does not declare BagIt 1.0 in UTF-8.")
-    tagged = set(members) - set(payload) - {TAG_MANIFEST}
+    tagged = members.keys() - payload - {TAG_MANIFEST}
     _check_manifest(archive, members, TAG_MANIFEST, tagged)
     _check_manifest(archive, members, MANIFEST, set(payload))
     payload_bytes = sum(members[path].file_size for path in payload)

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha512
 
@@ -28,8 +29,15 @@ _SIGNER_LINE = re.compile(
 _NAMESPACES = re.compile(r'namespaces="(?P<names>[^"]+)"', re.IGNORECASE)
 
 
+PrivateKey = Ed25519PrivateKey
+
+
 class BadSignature(ValueError):
     """The signature is not by this key, over this message, for this purpose."""
+
+
+class OtherSigner(BadSignature):
+    """The signature is by another key or for another namespace."""
 
 
 class BadKey(ValueError):
@@ -49,6 +57,11 @@ class Signer:
         return self.namespaces is None or namespace in self.namespaces
 
 
+def private_key(seed: bytes) -> PrivateKey:
+    """Return the key that grows from 32 bytes."""
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
 def sign(private_key: Ed25519PrivateKey, message: bytes, namespace: str) -> str:
     """Sign `message` for `namespace` and return the armored signature (sealing, section 9)."""
     signature = private_key.sign(_signed(message, namespace))
@@ -61,7 +74,7 @@ def verify(armored: str, message: bytes, namespace: str, public_key: Ed25519Publ
     signature = blob[-_SIGNATURE_SIZE:]
     # Key, namespace and hash are known, so all but the last 64 bytes are: nothing to parse.
     if blob != _blob(public_key, namespace, signature):
-        raise BadSignature("The signature is by another key or for another namespace.")
+        raise OtherSigner("The signature is by another key or for another namespace.")
     try:
         public_key.verify(signature, _signed(message, namespace))
     except InvalidSignature:
@@ -70,17 +83,12 @@ def verify(armored: str, message: bytes, namespace: str, public_key: Ed25519Publ
 
 def find_signer(armored: str, message: bytes, namespace: str, signers: Iterable[Signer]) -> Signer:
     """Return the allowed signer whose signature this is, or raise BadSignature."""
-    refusal = "No allowed signer's key made this signature."
     for signer in signers:
-        if not signer.may_sign(namespace):
-            continue
-        try:
-            verify(armored, message, namespace, signer.key)
-        except BadSignature as error:
-            refusal = str(error)
-        else:
-            return signer
-    raise BadSignature(refusal)
+        if signer.may_sign(namespace):
+            with suppress(OtherSigner):
+                verify(armored, message, namespace, signer.key)
+                return signer
+    raise BadSignature("No allowed signer's key made this signature.")
 
 
 def public_line(public_key: Ed25519PublicKey, comment: str) -> str:

@@ -120,13 +120,14 @@ class _Opening:
         self.opened = {MANIFEST, SIGNATURE, COUNSEL}
 
     def run(self, allowed: Sequence[sshsig.Signer]) -> None:
+        """Open and check everything the signed manifest names."""
         # 1. The manifest opens. 2. It is signed. 3. Every item opens and is what it says.
         message = self._keep(MANIFEST)
         self._check_signatures(message, allowed)
         items = _items(message, self.say)
         for item in items:
             self._write(item)
-        for path in sorted(set(self.bag.payload) - self.opened):
+        for path in sorted(self.bag.payload - self.opened):
             self.say(f"Left sealed, because the signed manifest does not name it: {path}")
 
     def _check_signatures(self, message: bytes, allowed: Sequence[sshsig.Signer]) -> None:
@@ -181,7 +182,7 @@ class _Opening:
             if _folded(candidate) not in self.taken:
                 self.taken.add(_folded(candidate))
                 return candidate
-        raise Unopened(f"manifest.json: item {item.id} is listed twice.")
+        raise Unopened(f"manifest.json: item {item.id} would overwrite another.")
 
 
 def safe_name(name: str) -> str:

@@ -167,7 +167,7 @@ class TestFindSigner:
         armored = sshsig.sign(KEY, MESSAGE, NAMESPACE)
         assert sshsig.find_signer(armored, MESSAGE, NAMESPACE, signers).principals == "service"
         with pytest.raises(BadSignature, match="not the one that was signed"):
-            sshsig.find_signer(armored, b"", NAMESPACE, signers)
+            sshsig.find_signer(armored, b"", NAMESPACE, signers[::-1])
 
     def test_accepts_a_line_that_names_no_purpose(self):
         signers = sshsig.parse_allowed_signers(f"anyone {LINE}")

@@ -63,6 +63,39 @@ def dearmor(text: bytes) -> bytes:
     return _strict_base64(b"".join(body), ArmorError)
 
 
+def read(source: BinaryIO) -> Header:
+    """Read a header and leave the source behind it."""
+    lines = _Lines(source)
+    if lines.take() != VERSION:
+        raise HeaderError("This is not an age file of version 1.")
+    stanzas = []
+    while (line := lines.take()).startswith(b"->"):
+        stanzas.append(_read_stanza(line, lines))
+    if not stanzas or not re.fullmatch(rb"--- [A-Za-z0-9+/]{43}", line):
+        raise HeaderError("The header holds no file key, or does not end with its MAC.")
+    if len(stanzas) > 1 and any(stanza.kind == SCRYPT for stanza in stanzas):
+        raise HeaderError("A passphrase must be the only way to open a file.")
+    covered = lines.seen.removesuffix(line[3:] + b"\n")
+    return Header(stanzas, decode_base64(line[4:]), covered)
+
+
+def write(stanzas: Iterable[Stanza]) -> bytes:
+    """Write the part of a header that its MAC covers."""
+    return VERSION + b"\n" + b"".join(_lines_of(stanza) for stanza in stanzas) + b"---"
+
+
+def encode_base64(data: bytes) -> bytes:
+    """Write base64 as headers have it: without padding."""
+    return base64.b64encode(data).rstrip(b"=")
+
+
+def decode_base64(text: bytes) -> bytes:
+    """Read base64 as headers have it: without padding, and with no second spelling."""
+    if text.endswith(b"="):
+        raise HeaderError("Base64 in a header is not padded.")
+    return _strict_base64(text + b"=" * (-len(text) % 4), HeaderError)
+
+
 class _Lines:
     """The lines of a header, and all that was seen of them: the MAC covers it to the byte."""
 
@@ -76,21 +109,6 @@ class _Lines:
         if not line.endswith(b"\n") or len(self.seen) > HEADER_LIMIT:
             raise HeaderError("The header breaks off or has no end.")
         return line[:-1]
-
-
-def read(source: BinaryIO) -> Header:
-    lines = _Lines(source)
-    if lines.take() != VERSION:
-        raise HeaderError("This is not an age file of version 1.")
-    stanzas = []
-    while (line := lines.take()).startswith(b"->"):
-        stanzas.append(_read_stanza(line, lines))
-    if not stanzas or not re.fullmatch(rb"--- [A-Za-z0-9+/]{43}", line):
-        raise HeaderError("The header holds no file key, or does not end with its MAC.")
-    if len(stanzas) > 1 and any(stanza.kind == SCRYPT for stanza in stanzas):
-        raise HeaderError("A passphrase must be the only way to open a file.")
-    covered = lines.seen.removesuffix(line[3:] + b"\n")
-    return Header(stanzas, decode_base64(line[4:]), covered)
 
 
 def _read_stanza(opening: bytes, lines: _Lines) -> Stanza:
@@ -124,16 +142,6 @@ def _lines_of(stanza: Stanza) -> bytes:
     rows = [body[start : start + COLUMNS] for start in range(0, len(body) + 1, COLUMNS)]
     opening = b" ".join((b"->", stanza.kind.encode(), *stanza.arguments))
     return b"".join(line + b"\n" for line in (opening, *rows))
-
-
-def encode_base64(data: bytes) -> bytes:
-    return base64.b64encode(data).rstrip(b"=")
-
-
-def decode_base64(text: bytes) -> bytes:
-    if text.endswith(b"="):
-        raise HeaderError("Base64 in a header is not padded.")
-    return _strict_base64(text + b"=" * (-len(text) % 4), HeaderError)
 
 
 def _strict_base64(text: bytes, error: type[AgeError]) -> bytes:

@@ -1,0 +1,120 @@
+"""Words: the facts, classes, codes and reasons that rules, cases and fact sheets may name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from compliance.jurisdictions import shape
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One word of the vocabulary."""
+
+    name: str
+    type: str
+    kind: str
+    label: str
+    ask: str
+    values: tuple[str, ...] = ()
+    clock: str = ""
+    many: bool = False
+
+
+class Vocabulary:
+    """The words that rules, cases and fact sheets may use."""
+
+    def __init__(self, data: Mapping[str, Any], authorities: Mapping[str, Any]) -> None:
+        self.lists: dict[str, tuple[str, ...]] = {
+            "countries": tuple(data["countries"]),
+            "member_states": tuple(data["member_states"]),
+            "field_classes": tuple(data["field_classes"]),
+            "authorities": tuple(authorities),
+        }
+        self.facts = {name: self._fact(name, entry) for name, entry in data["facts"].items()}
+        self.clocks = {fact.clock: fact for fact in self.facts.values() if fact.clock}
+        self.field_classes: dict[str, str] = data["field_classes"]
+        self.standing = frozenset(data["standing_withheld"])
+        self.silence_parties = frozenset(data["silence_parties"])
+        self.codes: dict[str, str] = data["withhold_codes"]
+        self.reasons: dict[str, str] = data["human_reasons"]
+
+    def _fact(self, name: str, entry: Mapping[str, Any]) -> Fact:
+        listed = entry.get("values", [])
+        values = self.lists.get(listed, ()) if isinstance(listed, str) else tuple(listed)
+        keep = {key: entry[key] for key in ("type", "kind", "label", "ask")}
+        more = {key: entry[key] for key in ("clock", "many") if key in entry}
+        return Fact(name, **keep, values=(*values, *entry.get("also", ())), **more)
+
+    @property
+    def member_states(self) -> frozenset[str]:
+        """Return the Member States of the Union."""
+        return frozenset(self.lists["member_states"])
+
+    @cached_property
+    def recipient_classes(self) -> tuple[str, ...]:
+        """Return the classes of recipients that prohibitions tell apart."""
+        return tuple(sorted(self.fact("recipient.class").values))
+
+    def fact(self, name: str) -> Fact:
+        """Return a fact, or refuse an unknown name with the nearest known one."""
+        if name not in self.facts:
+            raise ValueError(
+                f"the fact {shape.shown(name)} is not known{shape.nearest(name, self.facts)}."
+            )
+        return self.facts[name]
+
+    def ask(self, name: str) -> str:
+        """Return the question that a fact answers."""
+        return self.fact(name).ask
+
+    def label(self, name: str) -> str:
+        """Return what a fact says."""
+        return self.fact(name).label
+
+    def kind(self, name: str) -> str:
+        """Return provider, observed or judgement."""
+        return self.fact(name).kind
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return the value of a fact in its one form, or refuse it and say why."""
+        fact = self.fact(name)
+        if value is None:
+            raise ValueError(f"{name} has no value; leave an unknown fact out.")
+        checked: Any = getattr(self, f"_{fact.type}")(fact, value)
+        return checked
+
+    def _bool(self, fact: Fact, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"{fact.name} must be true or false, not {shape.shown(value)}.")
+        return value
+
+    def _count(self, fact: Fact, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 10**15:
+            raise ValueError(f"{fact.name} must be a whole number, not {shape.shown(value)}.")
+        return value
+
+    def _time(self, fact: Fact, value: Any) -> Any:
+        raise ValueError(f"{fact.name} is a time; give it under clocks as {fact.clock!r}.")
+
+    def _choice(self, fact: Fact, value: Any) -> str:
+        if not isinstance(value, str) or value not in fact.values:
+            few = f" of {', '.join(fact.values)}" if len(fact.values) <= 12 else ""
+            raise ValueError(
+                f"{fact.name} must be one{few or ' of its values'}, not {shape.shown(value)}"
+                f"{shape.nearest(value, fact.values)}."
+            )
+        return value
+
+    def _set(self, fact: Fact, value: Any) -> Any:
+        open_form = isinstance(value, dict)
+        if open_form and (
+            set(value) != {"known", "closed"} or not isinstance(value["closed"], bool)
+        ):
+            raise ValueError(f"{fact.name} must be a list, or {{known: [...], closed: false}}.")
+        known = value["known"] if open_form else value
+        if not isinstance(known, list):
+            raise ValueError(f"{fact.name} must be a list of values, not {shape.shown(known)}.")
+        checked = sorted({self._choice(fact, member) for member in known})
+        return {"known": checked, "closed": False} if open_form and not value["closed"] else checked

@@ -1,0 +1,285 @@
+"""The cast: Ana and Ben review, Carla and Dora are counsel, Cleo keeps keys, Otto audits."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc.jwk import OKPKey
+
+from compliance import determinations, evidence, facts, findings
+from compliance.audit import checkpoints
+from compliance.audit.context import acting
+from compliance.determinations import Determination
+from compliance.evidence import Item
+from compliance.findings import Finding
+from compliance.roles import Role, User
+from compliance.vault import age, uploads
+from referrals import agencies, bundles, clients, delivery, docket
+from referrals.agencies import Agency
+from referrals.clients import LiaisonClient, Scope
+from referrals.docket import Referral
+
+PASSWORD = "correct-horse-battery"  # noqa: S105
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+PROVIDER: dict[str, Any] = {
+    "provider.service_roles": ["hosting_public", "hosting_private", "ecs_public", "rcs_public"],
+    "provider.main_establishment": "US",
+    "provider.eu_establishments": [],
+    "provider.eu_legal_rep": "IE",
+    "provider.offers_in": ["DE", "FR", "IE", "US"],
+    "provider.us_sca_covered": True,
+    "provider.controller_entity": "US",
+    "provider.gdpr_applies": True,
+    "provider.size": "large",
+    "counsel.tco_suspected_offence_reading": False,
+    "counsel.foreign_lea_under_2702b7": False,
+}
+IMMINENT: dict[str, Any] = {
+    "item.visibility": "public",
+    "item.contains_csam": False,
+    "activity.class": ["attack_threat", "planning"],
+    "activity.definition_source": ["dir2017_541_3_1"],
+    "activity.offence_stage": "likely",
+    "activity.pertains_to_crime": True,
+    "threat.to": ["life"],
+    "threat.imminent": True,
+    "purpose.exempt": "none",
+    "suspect.age_band": "adult",
+    "suspect.protected_role": [],
+    "consent.addressee_or_originator": False,
+    "emergency.good_faith_statement": True,
+    "emergency.without_delay": True,
+    "offence.location": ["DE"],
+    "target.location": ["DE"],
+    "suspect.location": ["DE"],
+    "location.ms_link": True,
+    "location.tco_ms_identification": "identified",
+    "location.dsa_ms_identification": "identified",
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_state(settings: Any, tmp_path: Path) -> None:
+    """Give every test keys, a log head and a storage of its own."""
+    settings.MEDIA_ROOT = settings.STORAGE = str(tmp_path / "evidence")
+    settings.KEYS_DIR = tmp_path / "keys"
+    settings.LOG_KEY_FILE = settings.KEYS_DIR / "log-signing-key"
+    settings.LOG_HEAD_FILE = settings.KEYS_DIR / "log-head"
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    checkpoints.ensure_key()
+
+
+@pytest.fixture
+def person(db: None) -> Callable[[str, str], User]:
+    """Make a person with a role."""
+
+    def make(name: str, role: str) -> User:
+        with acting("command:tests"):
+            return User.objects.create_superuser(name, f"{name}@example.org", PASSWORD, role=role)
+
+    return make
+
+
+@pytest.fixture
+def ana(person: Callable[[str, str], User]) -> User:
+    return person("ana", Role.REVIEWER)
+
+
+@pytest.fixture
+def ben(person: Callable[[str, str], User]) -> User:
+    return person("ben", Role.REVIEWER)
+
+
+@pytest.fixture
+def carla(person: Callable[[str, str], User]) -> User:
+    return person("carla", Role.COUNSEL)
+
+
+@pytest.fixture
+def dora(person: Callable[[str, str], User]) -> User:
+    return person("dora", Role.COUNSEL)
+
+
+@pytest.fixture
+def cleo(person: Callable[[str, str], User]) -> User:
+    return person("cleo", Role.CUSTODIAN)
+
+
+@pytest.fixture
+def otto(person: Callable[[str, str], User]) -> User:
+    return person("otto", Role.AUDITOR)
+
+
+@pytest.fixture
+def worker() -> Iterator[None]:
+    """Act as the worker for the length of a test."""
+    with acting("system:worker"):
+        yield
+
+
+@pytest.fixture
+def record(ana: User) -> Callable[..., Finding]:
+    """Record a finding as Ana: by default a public announcement of an attack in Germany."""
+
+    def make(known: dict[str, Any] | None = None, **changes: Any) -> Finding:
+        finding = findings.record(
+            **{
+                "statement": "An account announces an attack on a market hall for this evening.",
+                "particulars": {
+                    "META": {"url": "https://social.example.org/p/1"},
+                    "ID": {"account": "@sample-1"},
+                    "TRAF": {"ip": "192.0.2.7", "port": "51234"},
+                },
+                "rungs": {
+                    "suspicion": NOW - timedelta(minutes=20),
+                    "reasonable_belief": NOW - timedelta(minutes=10),
+                    "actual_knowledge": NOW,
+                },
+                "by": ana,
+            }
+            | changes
+        )
+        facts.assert_facts(
+            finding, IMMINENT if known is None else known, source="review of the post", by=ana
+        )
+        return finding
+
+    return make
+
+
+@pytest.fixture
+def finding(record: Callable[..., Finding]) -> Finding:
+    """A recorded finding."""
+    return record()
+
+
+@pytest.fixture
+def attach(ana: User) -> Callable[..., Item]:
+    """Attach a small text to a finding as Ana."""
+
+    def make(
+        finding: Finding, data: bytes = b"Tonight.", name: str = "post.txt", **changes: Any
+    ) -> Item:
+        with uploads.seal(BytesIO(data), name, "text/plain") as upload:
+            return evidence.attach(
+                finding,
+                upload,
+                **{
+                    "field_class": "C_pub",
+                    "acquired_at": NOW,
+                    "source_url": "https://social.example.org/p/1",
+                    "by": ana,
+                }
+                | changes,
+            )
+
+    return make
+
+
+@pytest.fixture
+def item(finding: Finding, attach: Callable[..., Item]) -> Item:
+    """One public exhibit of the finding."""
+    return attach(finding)
+
+
+@pytest.fixture
+def profile(carla: User, dora: User) -> facts.ProviderProfile:
+    """The provider's own facts, recorded by Carla and signed by Dora."""
+    return facts.sign_profile(facts.record_profile(PROVIDER, by=carla), by=dora)
+
+
+@pytest.fixture
+def proposed(
+    profile: facts.ProviderProfile, finding: Finding, item: Item, ben: User, worker: None
+) -> Determination:
+    """The determination of the confirmed finding, proposed by the worker."""
+    return determinations.propose(findings.confirm(finding, because="Credible.", by=ben))
+
+
+@pytest.fixture
+def signed(proposed: Determination, carla: User) -> Determination:
+    """The determination, signed by Carla."""
+    return determinations.sign(proposed, because="The duty holds.", by=carla)
+
+
+@pytest.fixture
+def identity() -> age.Identity:
+    """The agency's own age identity."""
+    return age.generate_identity()
+
+
+@pytest.fixture
+def liaison_key() -> OKPKey:
+    """The liaison's own signing key."""
+    return OKPKey.generate_key("Ed25519")
+
+
+@pytest.fixture
+def enrol(cleo: User, carla: User) -> Callable[..., Agency]:
+    """Enrol an agency with a key, approved by a second person."""
+
+    def make(authority: str, identity: age.Identity) -> Agency:
+        agency = agencies.enrol(authority=authority, name=f"Sample desk {authority}", by=cleo)
+        agency = agencies.approve(agency, by=carla)
+        key = agencies.add_key(
+            agency, str(identity.recipient), expires_at=NOW + timedelta(days=90), by=cleo
+        )
+        agencies.approve_key(key, fingerprint=key.fingerprint, by=carla)
+        return agency
+
+    return make
+
+
+@pytest.fixture
+def admit(cleo: User, carla: User) -> Callable[..., LiaisonClient]:
+    """Admit a client of an agency, approved by a second person."""
+
+    def make(agency: Agency, key: OKPKey, client_id: str = "lee", **changes: Any) -> LiaisonClient:
+        client = clients.admit(
+            agency,
+            **{
+                "client_id": client_id,
+                "public_key": key.as_dict(private=False),
+                "scopes": list(Scope.values),
+                "expires_at": NOW + timedelta(days=90),
+                "by": cleo,
+            }
+            | changes,
+        )
+        return clients.approve(client, thumbprint_heard=clients.thumbprint(client), by=carla)
+
+    return make
+
+
+@pytest.fixture
+def agency(enrol: Callable[..., Agency], identity: age.Identity) -> Agency:
+    """The agency that answers for Germany."""
+    return enrol("bka", identity)
+
+
+@pytest.fixture
+def lee(agency: Agency, admit: Callable[..., LiaisonClient], liaison_key: OKPKey) -> LiaisonClient:
+    """Lee's client at that agency."""
+    return admit(agency, liaison_key)
+
+
+@pytest.fixture
+def entered(signed: Determination, agency: Agency) -> Referral:
+    """The referral, entered in the docket."""
+    return docket.enter(signed.obligations.get())
+
+
+@pytest.fixture
+def sealed(entered: Referral) -> Referral:
+    """The referral, sealed to the agency's key."""
+    return bundles.seal(entered, bundles.prepare(entered)).referral
+
+
+@pytest.fixture
+def delivered(sealed: Referral) -> Referral:
+    """The referral, within the agency's reach."""
+    return delivery.deliver(sealed, delivery.transmit(sealed))
