@@ -12,15 +12,15 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- where things are
 STATE_DIR = Path(env.text("DUTYLINE_STATE_DIR", str(BASE_DIR / "var")))  # embedded database, keys
 STORAGE = env.text("DUTYLINE_STORAGE", str(STATE_DIR / "evidence"))  # directory of sealed evidence
-ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))
-SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")
+ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # how strict
+SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
 KEY_PROVIDERS = env.words("DUTYLINE_KEY_PROVIDERS", "local")  # who wraps file keys
-DATABASES = {"default": env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")}
+DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")  # where rows live
 BROKER_URL = env.text("DUTYLINE_BROKER_URL", "")  # amqp://…; empty: the worker runs in process
 CACHE_URL = env.text("DUTYLINE_CACHE_URL", "locmem://")  # locmem:// or redis://…
 BASE_URL = env.text("DUTYLINE_BASE_URL", "http://localhost:8000")  # how agencies reach us
-ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # our names
 TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, each adding a hop
 LOG_ORIGIN = env.text("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
 UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one item of evidence
@@ -33,6 +33,7 @@ if "://" in STORAGE:
 # --- what follows from them
 IN_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = False
+DATABASES = {"default": DATABASE}
 AUTH_USER_MODEL = "compliance.User"
 AUDITLOG_LOGENTRY_MODEL = "compliance.AuditEntry"
 LOG_KEY_FILE = KEYS_DIR / "log-signing-key"

@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 from datetime import UTC
-from typing import Any, Never, TypeVar
+from typing import Any, ClassVar, Never, TypeVar, cast
 from uuid import UUID
 
 from auditlog.models import AbstractLogEntry, LogEntryManager
@@ -77,10 +77,13 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
     salt = models.BinaryField(max_length=SALT, null=True)
     commitment = models.BinaryField(max_length=tree.HASH)
 
-    objects = LogEntryManager.from_queryset(AppendOnlyQuerySet)()
+    objects: ClassVar[models.Manager["AuditEntry"]] = LogEntryManager.from_queryset(
+        AppendOnlyQuerySet
+    )()
 
-    class Meta(AbstractLogEntry.Meta):
+    class Meta:
         default_permissions = ["view"]
+        get_latest_by = "id"
         ordering = ["-timestamp", "-id"]
         verbose_name = "audit entry"
         verbose_name_plural = "audit entries"
@@ -124,7 +127,7 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         for name, value in derived(self).items():
             setattr(self, name, value)
         self.salt = secrets.token_bytes(SALT)
-        self.commitment = commitment(self)
+        self.commitment = commitment(self, self.salt)
 
 
 class AuditOutbox(models.Model):
@@ -154,7 +157,7 @@ def record(
         object_pk=obj.pk,
         object_repr=str(obj),
         additional_data=detail or None,
-        actor=by,
+        actor=cast(Any, by),  # of the class AUTH_USER_MODEL names, a room above this one
         purpose=purpose,
     )
     entry.save()
@@ -227,11 +230,11 @@ def public_data(entry: AuditEntry) -> bytes:
     )
 
 
-def commitment(entry: AuditEntry) -> bytes:
+def commitment(entry: AuditEntry, salt: bytes) -> bytes:
     """Commit to the private part of the entry under its salt."""
     private = {name: getattr(entry, name) for name in _PRIVATE}
     private["remote_addr"] = _address(entry.remote_addr)
-    return hmac.digest(bytes(entry.salt), canonical(private), hashlib.sha256)
+    return hmac.digest(salt, canonical(private), hashlib.sha256)
 
 
 def _address(value: str | None) -> str | None:
@@ -250,7 +253,7 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
         return "has another public part than its leaf"
     if any(getattr(entry, name) != value for name, value in derived(entry).items()):
         return "has a column that does not follow from its public part"
-    if entry.salt is not None and commitment(entry) != bytes(entry.commitment):
+    if entry.salt is not None and commitment(entry, bytes(entry.salt)) != bytes(entry.commitment):
         return "has another private part than its commitment"
     return None
 

@@ -139,3 +139,9 @@ RULEBOOK = record(
         "not_modelled": many(record({"what": text(), "accepted": flag})),
     },
 )  # fmt: skip
+
+BY_SCHEMA = {
+    "vocabulary/1": VOCABULARY,
+    "authorities/1": AUTHORITIES,
+    "rulebook/1": RULEBOOK,
+}

@@ -6,6 +6,12 @@ from functools import cached_property
 from typing import Any
 
 from compliance.jurisdictions import shape
+from compliance.jurisdictions.shape import Path, Report
+
+REQUIRED = (
+    "data.available_classes", "item.visibility", "provider.eu_legal_rep",
+    "provider.main_establishment", "recipient.class", "threat.imminent",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Vocabulary:
     @cached_property
     def recipient_classes(self) -> tuple[str, ...]:
         """Return the classes of recipients that prohibitions tell apart."""
-        return tuple(sorted(self.fact("recipient.class").values))
+        fact = self.facts.get("recipient.class")
+        return tuple(sorted(fact.values)) if fact else ()
 
     def fact(self, name: str) -> Fact:
         """Return a fact, or refuse an unknown name with the nearest known one."""
@@ -82,8 +89,28 @@ class Vocabulary:
         fact = self.fact(name)
         if value is None:
             raise ValueError(f"{name} has no value; leave an unknown fact out.")
-        checked: Any = getattr(self, f"_{fact.type}")(fact, value)
-        return checked
+        return self._set(fact, value) if fact.type == "set" else self.check_one(fact, value)
+
+    def check_one(self, fact: Fact, value: Any) -> Any:
+        """Return one value of a fact, or one member of a set, or refuse it and say why."""
+        check = {"bool": self._bool, "count": self._count, "time": self._time}
+        return check.get(fact.type, self._choice)(fact, value)
+
+    def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
+        """Report what does not fit together within the vocabulary."""
+        for name, entry in data["facts"].items():
+            path: Path = ("facts", name)
+            listed = entry.get("values", ())
+            if isinstance(listed, str) and listed not in self.lists:
+                report.unknown((*path, "values"), "the named list", listed, self.lists)
+            if (entry["type"] in ("choice", "set")) != bool(listed):
+                report.add(path, "a choice or a set has values, and nothing else has.")
+            if (entry["type"] == "time") != ("clock" in entry):
+                report.add(path, "a time has a clock, and nothing else has.")
+        for name in sorted(self.standing - self.field_classes.keys()):
+            report.unknown(("standing_withheld",), "the class", name, self.field_classes)
+        for missing in [name for name in REQUIRED if name not in self.facts]:
+            report.add(("facts",), f"has no {missing!r}, which the evaluator reads.")
 
     def _bool(self, fact: Fact, value: Any) -> bool:
         if not isinstance(value, bool):

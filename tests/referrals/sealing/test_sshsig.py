@@ -28,6 +28,9 @@ def ssh_keygen(tmp_path):
 
 
 class TestSign:
+    def test_takes_a_key_that_grows_from_a_seed(self):
+        assert sshsig.private_key(bytes(range(32))).public_key() == PUBLIC
+
     def test_gives_the_same_armored_text_every_time(self):
         lines = sshsig.sign(KEY, MESSAGE, NAMESPACE).splitlines()
         assert sshsig.sign(KEY, MESSAGE, NAMESPACE).splitlines() == lines

@@ -1,0 +1,9 @@
+"""The book: texts in, a checked rule set with one hash out, or every problem with its line."""
+
+from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet, read
+from compliance.jurisdictions.book.strict import canonical, digest, parse
+from compliance.jurisdictions.book.words import Fact, Vocabulary
+
+__all__ = [
+    "HOME_STATE", "Fact", "Rule", "RuleSet", "Vocabulary", "canonical", "digest", "parse", "read",
+]  # fmt: skip
