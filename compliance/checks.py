@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
+from django.db import connection
 
 from compliance.roles import ROLES, Role
 
@@ -33,7 +34,7 @@ def keys_are_private(**kwargs: Any) -> list[CheckMessage]:
 def production_is_meant(**kwargs: Any) -> list[CheckMessage]:
     """A deployment runs on PostgreSQL, with a broker and an address of its own."""
     problems = []
-    if "postgresql" not in settings.DATABASES["default"]["ENGINE"]:
+    if connection.vendor != "postgresql":
         problems.append(checks.Warning("Production wants PostgreSQL.", id="dutyline.W001"))
     if not settings.BROKER_URL:
         problems.append(checks.Warning("Production wants DUTYLINE_BROKER_URL.", id="dutyline.W002"))

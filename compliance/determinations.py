@@ -101,7 +101,7 @@ def propose(finding: Finding, *, rule_time: datetime | None = None) -> Determina
             finding=finding,
             release=releases.current(),
             snapshot=known,
-            snapshot_sha256=jurisdictions.sha256(known),
+            snapshot_sha256=jurisdictions.digest(known),
             rule_time=at,
             result=result,
             result_sha256=result["sha256"],
@@ -125,6 +125,7 @@ def reproduce(determination: Determination) -> str:
     return str(jurisdictions.rule_on(releases.rules(), **asked)["sha256"])
 
 
+@audit.attributed
 @transaction.atomic
 def sign(
     determination: Determination,
@@ -154,6 +155,7 @@ def sign(
     return signed
 
 
+@audit.attributed
 def decline(
     determination: Determination, *, because: str, version: int | None = None, by: User
 ) -> Determination:

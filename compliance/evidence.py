@@ -72,6 +72,7 @@ class View(models.Model):
         return f"view {self.pk}"
 
 
+@audit.attributed
 def attach(
     finding: Finding,
     upload: SealedUpload,
@@ -113,6 +114,7 @@ def attach(
     return item
 
 
+@audit.attributed
 def read(
     item: Item, *, purpose: str, start: int = 0, stop: int | None = None, by: User
 ) -> Iterator[bytes]:

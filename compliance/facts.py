@@ -60,6 +60,7 @@ class ProviderProfile(models.Model):
         return f"provider profile {self.pk}"
 
 
+@audit.attributed
 @transaction.atomic
 def assert_facts(
     finding: Finding, values: Mapping[str, Any], *, source: str, by: User
@@ -84,6 +85,7 @@ def assert_facts(
     return made
 
 
+@audit.attributed
 @transaction.atomic
 def record_profile(values: Mapping[str, Any], *, by: User) -> ProviderProfile:
     """Propose the provider's own facts; they count once a second person signed them."""
@@ -93,6 +95,7 @@ def record_profile(values: Mapping[str, Any], *, by: User) -> ProviderProfile:
     return profile
 
 
+@audit.attributed
 @transaction.atomic
 def sign_profile(profile: ProviderProfile, *, by: User) -> ProviderProfile:
     """Sign the provider's facts that a colleague recorded."""

@@ -100,6 +100,7 @@ class Finding(models.Model):
         return self.reference
 
 
+@audit.attributed
 def record(
     *,
     statement: str,
@@ -128,6 +129,7 @@ def record(
     return finding
 
 
+@audit.attributed
 def confirm(finding: Finding, *, because: str, version: int | None = None, by: User) -> Finding:
     """Confirm a colleague's finding. The first of the two gates."""
     roles.require(by, Permission.CONFIRM_FINDING)
@@ -137,6 +139,7 @@ def confirm(finding: Finding, *, because: str, version: int | None = None, by: U
     return lifecycle.advance(finding, State.CONFIRMED, by=by, because=because.strip())
 
 
+@audit.attributed
 def dismiss(finding: Finding, *, because: str, version: int | None = None, by: User) -> Finding:
     """Dismiss a finding: nothing follows from it, and the reason stays on record."""
     roles.require(by, Permission.CONFIRM_FINDING)

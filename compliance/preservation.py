@@ -67,6 +67,7 @@ def place(determination: Determination) -> Hold:
     return hold
 
 
+@audit.attributed
 def release(hold: Hold, *, because: str, by: User) -> Hold:
     """Release a hold, with the reason."""
     roles.require(by, Permission.RELEASE_HOLD)

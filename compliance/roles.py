@@ -53,6 +53,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
             Permission.APPROVE_AGENCY,
+            Permission.READ_LOG,
         }
     ),
     Role.AUDITOR: frozenset({Permission.READ_LOG}),

@@ -38,10 +38,11 @@ class WhoActs:
         cid, address = new_cid(), remote_address(request)
 
         def ask() -> Acting:
-            user = request.user if request.user.is_authenticated else None
-            client = getattr(request, "liaison", None)
-            named = f"liaison:{client.client_id}" if client else user_ref(user) if user else ""
-            return Acting(named or "anonymous", user, cid, remote_addr=address)
+            if client := getattr(request, "liaison", None):
+                return Acting(f"liaison:{client.client_id}", cid=cid, remote_addr=address)
+            # REST framework puts None here while nobody is authenticated.
+            user = request.user if request.user and request.user.is_authenticated else None
+            return Acting(user_ref(user) if user else "anonymous", user, cid, remote_addr=address)
 
         with acting_late(ask):
             return self.handler(request)

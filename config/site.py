@@ -1,9 +1,214 @@
-"""The desk's site."""
+"""Site: the desk's front page. It gathers what waits; it decides nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
 
 from django.contrib.admin import AdminSite
+from django.contrib.admin.templatetags.admin_urls import admin_urlname
+from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.timesince import timesince, timeuntil
+
+# Not compliance.admin: it registers with the site that this module defines.
+from compliance import determinations, findings, lifecycle, releases
+from compliance.models import Determination, Finding, Obligation
+from compliance.roles import Permission, User
+from referrals import agencies, docket
+from referrals.models import Agency, Referral
+
+SHOWN = 8  # rows of a pile; the list behind it holds the rest
+COUNTED = 100
+
+# The order in which a finding meets the registers.
+REGISTERS = (
+    "Finding", "Item", "Determination", "Hold", "Referral", "Agency", "AgencyKey", "LiaisonClient",
+    "ProviderProfile", "Release", "Work", "AuditEntry",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that waits: its name, where it is, and a sentence; how much of its time is gone."""
+
+    title: str
+    url: str
+    note: str
+    share: int | None = None
+
+
+@dataclass(frozen=True)
+class Pile:
+    """Things that wait for the same step."""
+
+    title: str
+    empty: str
+    total: int
+    rows: list[Row]
+    is_urgent: bool = False
+
+    @property
+    def count(self) -> str:
+        """Return the number of things, counted no further than makes a difference."""
+        return f"{COUNTED}+" if self.total > COUNTED else str(self.total)
 
 
 class DeskSite(AdminSite):
-    """The desk of the legal team."""
+    """The admin of both apps: Django's doors, our front page."""
 
-    site_header = "Dutyline"
+    site_header = site_title = "Dutyline"
+    index_title = "What waits"
+    site_url = None
+    enable_nav_sidebar = True
+
+    def index(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what waits, most urgent first."""
+        user = cast(User, request.user)
+        piles = [_overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(user), _failing()]
+        context = {
+            "piles": piles,
+            "waiting": sum(pile.total for pile in piles),
+            "may_record": user.may(Permission.RECORD_FINDING),
+        }
+        return super().index(request, context | (extra_context or {}))
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Return the registers in the order in which a finding meets them."""
+        apps = super().get_app_list(request, app_label)
+        for app in apps:
+            app["models"].sort(key=lambda model: REGISTERS.index(model["object_name"]))
+        return apps
+
+
+def _pile(title: str, empty: str, waiting: QuerySet[Any], rows: Iterable[Row], **more: Any) -> Pile:
+    return Pile(title, empty, waiting.order_by()[: COUNTED + 1].count(), list(rows), **more)
+
+
+def _overdue() -> Pile:
+    late = docket.overdue().select_related("agency").order_by("due_at")
+    return _pile("Overdue", "Nothing is late.", late, map(_referral, late[:SHOWN]), is_urgent=True)
+
+
+def _due() -> Pile:
+    coming = (
+        Referral.objects.filter(
+            state__in=[docket.State.ENTERED, docket.State.SEALED], due_at__gte=timezone.now()
+        )
+        .select_related("agency")
+        .order_by("due_at")
+    )
+    return _pile(
+        "On its way, due soon",
+        "No referral is waiting for its due time.",
+        coming,
+        map(_referral, coming[:SHOWN]),
+    )
+
+
+def _homeless() -> Pile:
+    approved = Agency.objects.filter(authority=OuterRef("recipient"), state=agencies.State.APPROVED)
+    waiting = docket.unentered().filter(~Exists(approved))
+    urgent_first = waiting.select_related("determination__finding")
+    return _pile(
+        "Owed, but no agency is enrolled",
+        "Every recipient that the law named has an approved agency.",
+        waiting,
+        map(_obligation, urgent_first[:SHOWN]),
+        is_urgent=True,
+    )
+
+
+def _to_confirm(user: User) -> Pile:
+    waiting = Finding.objects.filter(state=findings.State.RECORDED).select_related("recorded_by")
+    rows = (
+        Row(
+            f"Finding {finding}",
+            _page(finding),
+            "recorded by you; a colleague decides"
+            if finding.recorded_by_id == user.pk
+            else f"recorded by {finding.recorded_by} {timesince(finding.recorded_at, depth=1)} ago",
+        )
+        for finding in waiting.order_by("recorded_at", "id")[:SHOWN]
+    )
+    return _pile("For a second pair of eyes", "Every recorded finding is decided.", waiting, rows)
+
+
+def _to_sign(user: User) -> Pile:
+    waiting = Determination.objects.filter(state=determinations.State.PROPOSED)
+    rows = (
+        Row(
+            f"The law on {each.finding}",
+            _page(each),
+            f"{_reports(each)}, proposed {timesince(each.proposed_at, depth=1)} ago",
+        )
+        for each in waiting.select_related("finding").order_by("proposed_at", "id")[:SHOWN]
+    )
+    return _pile("For counsel", "No determination waits for counsel.", waiting, rows)
+
+
+def _failing() -> Pile:
+    stuck = lifecycle.failing()
+    rows = (
+        Row(
+            f"To {work.topic}",
+            _page(work),
+            f"tried {work.attempts} time{'s' if work.attempts > 1 else ''}: {work.last_error}",
+        )
+        for work in stuck.order_by("available_at")[:SHOWN]
+    )
+    return _pile("Work that fails", "The worker finishes what it begins.", stuck, rows)
+
+
+def _reports(determination: Determination) -> str:
+    """Say how many firm duties and permissions wait for a signature."""
+    duties = len(list(determinations.firm(determination, "duty")))
+    permissions = len(list(determinations.firm(determination, "permission")))
+    return (
+        f"{duties} firm dut{'y' if duties == 1 else 'ies'}, "
+        f"{permissions} permission{'' if permissions == 1 else 's'}"
+    )
+
+
+def _referral(referral: Referral) -> Row:
+    return Row(
+        f"Referral {referral}",
+        _page(referral),
+        f"to {referral.agency.name}, {_when(referral.due_at)}",
+        _share(referral.entered_at, referral.due_at),
+    )
+
+
+def _obligation(obligation: Obligation) -> Row:
+    determination = obligation.determination
+    return Row(
+        str(releases.rules().authorities[obligation.recipient]["title"]),
+        _page(determination),
+        f"for {determination.finding}, {_when(obligation.due_at)}",
+        _share(determination.signed_at, obligation.due_at),
+    )
+
+
+def _page(record: Model) -> str:
+    return reverse(admin_urlname(cast(Any, record._meta), "change"), args=[record.pk])
+
+
+def _when(due: datetime | None) -> str:
+    """Say how long there is, or how late it is."""
+    if due is None:
+        return "without a due time"
+    if due < timezone.now():
+        return f"overdue by {timesince(due, depth=2)}"
+    return f"due in {timeuntil(due, depth=2)}"
+
+
+def _share(start: datetime | None, due: datetime | None) -> int | None:
+    """Return how much of the time is gone, in percent."""
+    if start is None or due is None:
+        return None
+    whole, gone = due - start, timezone.now() - start
+    return 100 if gone >= whole else int(gone / whole * 100)

@@ -103,6 +103,7 @@ class AgencyKey(models.Model):
         return f"key {self.fingerprint[:16]}"
 
 
+@audit.attributed
 @transaction.atomic
 def enrol(*, authority: str, name: str, environment: str = "test", by: User) -> Agency:
     """Enrol the agency that answers for an authority of the rulebooks."""
@@ -122,6 +123,7 @@ def enrol(*, authority: str, name: str, environment: str = "test", by: User) -> 
     return agency
 
 
+@audit.attributed
 def approve(agency: Agency, *, by: User) -> Agency:
     """Approve an agency that a colleague enrolled."""
     roles.require(by, Permission.APPROVE_AGENCY)
@@ -129,6 +131,7 @@ def approve(agency: Agency, *, by: User) -> Agency:
     return lifecycle.advance(agency, State.APPROVED, by=by)
 
 
+@audit.attributed
 @transaction.atomic
 def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -> AgencyKey:
     """Add an agency's public key (age1… or age1pq…). It counts once a second person approved it."""
@@ -149,6 +152,7 @@ def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -
     return key
 
 
+@audit.attributed
 def approve_key(key: AgencyKey, *, fingerprint: str, by: User) -> AgencyKey:
     """Approve a key: `fingerprint` is what the agency read out over another channel."""
     roles.require(by, Permission.APPROVE_AGENCY)
@@ -159,6 +163,7 @@ def approve_key(key: AgencyKey, *, fingerprint: str, by: User) -> AgencyKey:
     return lifecycle.advance(key, State.APPROVED, by=by)
 
 
+@audit.attributed
 def revoke_key(key: AgencyKey, *, because: str, by: User) -> AgencyKey:
     """Revoke a key; nothing is sealed to it from now on."""
     roles.require(by, Permission.APPROVE_AGENCY)

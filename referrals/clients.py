@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from referrals.agencies import Agency, State
 
 TOKEN_LIFE = timedelta(minutes=5)
 REPLY_LIFE = timedelta(days=7)
+CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 
 
@@ -80,9 +82,11 @@ class LiaisonClient(models.Model):
         """Tell whether the client's networks hold the address; no networks means anywhere."""
         if not self.networks:
             return True
-        if address is None:
+        try:
+            asked = ipaddress.ip_address(address or "")
+        except ValueError:
             return False
-        asked = ipaddress.ip_address(address)
+        asked = getattr(asked, "ipv4_mapped", None) or asked  # as a socket for both sees IPv4
         return any(asked in ipaddress.ip_network(network) for network in self.networks)
 
 
@@ -135,6 +139,7 @@ class StoredReply(models.Model):
         return f"reply {self.pk}"
 
 
+@audit.attributed
 @transaction.atomic
 def admit(
     agency: Agency,
@@ -162,6 +167,7 @@ def admit(
     return client
 
 
+@audit.attributed
 def approve(client: LiaisonClient, *, thumbprint_heard: str, by: User) -> LiaisonClient:
     """Approve a client: the thumbprint (RFC 7638) is what the agency read out."""
     roles.require(by, Permission.APPROVE_AGENCY)
@@ -172,6 +178,7 @@ def approve(client: LiaisonClient, *, thumbprint_heard: str, by: User) -> Liaiso
     return lifecycle.advance(client, State.APPROVED, by=by)
 
 
+@audit.attributed
 def revoke(client: LiaisonClient, *, because: str, by: User) -> LiaisonClient:
     """Revoke a client; its tokens end with it."""
     roles.require(by, Permission.APPROVE_AGENCY)
@@ -183,6 +190,18 @@ def revoke(client: LiaisonClient, *, because: str, by: User) -> LiaisonClient:
 def thumbprint(client: LiaisonClient) -> str:
     """Return the RFC 7638 thumbprint of a client's public key."""
     return OKPKey.import_key(client.public_key).thumbprint()
+
+
+def find_client(client_id: str) -> LiaisonClient | None:
+    """Return the client of this name, whatever its state."""
+    if not CLIENT_ID.fullmatch(client_id):
+        return None
+    return LiaisonClient.objects.select_related("agency").filter(client_id=client_id).first()
+
+
+def lock(client: LiaisonClient) -> LiaisonClient:
+    """Take the client's row for this transaction: what it sends twice comes one by one."""
+    return LiaisonClient.objects.select_for_update().get(pk=client.pk)
 
 
 def issue_token(client: LiaisonClient, key_thumbprint: str) -> str:
@@ -237,7 +256,7 @@ def sweep_due() -> int:
     """Forget what has expired: tokens, used proofs, stored answers."""
     now = timezone.now()
     return sum(
-        model.objects.filter(expires_at__lte=now).delete()[0]  # type: ignore[attr-defined]
+        model.objects.filter(expires_at__lte=now).delete()[0]
         for model in (AccessToken, SeenOnce, StoredReply)
     )
 
@@ -254,7 +273,7 @@ def _check(
     networks: Sequence[str],
     expires_at: datetime,
 ) -> None:
-    if not 0 < len(client_id) <= 40 or not client_id.replace("-", "").isalnum():
+    if not CLIENT_ID.fullmatch(client_id):
         raise Malformed("A client id is made of letters, digits and hyphens (40 at most).")
     if LiaisonClient.objects.filter(client_id=client_id).exists():
         raise Malformed(f"There is a client {client_id} already.")

@@ -97,6 +97,7 @@ def enter(obligation: Obligation) -> Referral:
     return referral
 
 
+@audit.attributed
 def withdraw(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
     """Withdraw a referral that no agency could get yet."""
     roles.require(by, Permission.CLOSE_REFERRAL)
@@ -105,6 +106,7 @@ def withdraw(referral: Referral, *, because: str, version: int | None = None, by
     return lifecycle.advance(referral, State.WITHDRAWN, by=by, because=because.strip())
 
 
+@audit.attributed
 def close(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
     """Close a referral that its agency acknowledged."""
     roles.require(by, Permission.CLOSE_REFERRAL)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -115,6 +116,6 @@ def _as(by: LiaisonClient) -> AbstractContextManager[object]:
     return acting(client=by.client_id, cid=around.cid, remote_addr=around.remote_addr)
 
 
-def _record(event: str, referral: Referral, by: LiaisonClient, **detail: object) -> None:
+def _record(event: str, referral: Referral, by: LiaisonClient, **detail: Any) -> None:
     with _as(by):
         audit.record(event, referral, by=None, **detail)

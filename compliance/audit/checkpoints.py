@@ -11,7 +11,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -363,11 +363,8 @@ def _check_signed(signed: AuditCheckpoint) -> bytes:
     at = _tree()
     if _holds(signed, at):
         return tree.root(signed.size, at)
-    good = 0
-    for older in AuditCheckpoint.objects.order_by("size"):
-        if not _holds(older, at):
-            break
-        good = older.size
+    older = AuditCheckpoint.objects.order_by("size")
+    good = max((row.size for row in takewhile(lambda row: _holds(row, at), older)), default=0)
     raise _Bad(f"The log is not the one that was signed; it still is up to size {good}.", good)
 
 

@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _REF = re.compile(r"anonymous|user:[1-9][0-9]*|(?:liaison|system|command):[A-Za-z0-9._-]{1,100}")
 _CID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -87,6 +92,18 @@ def current(by: AbstractBaseUser | None = None) -> Acting:
         return ask()
     around = ask() if ask else Acting(user_ref(by))
     return replace(around, actor_ref=user_ref(by), user=by)
+
+
+def attributed(verb: Callable[P, T]) -> Callable[P, T]:
+    """Let everything that a verb writes, field diffs too, name the person it was given as `by`."""
+
+    @wraps(verb)
+    def attribute(*args: P.args, **kwargs: P.kwargs) -> T:
+        who = current(cast(AbstractBaseUser, kwargs["by"]))
+        with acting_late(lambda: who):
+            return verb(*args, **kwargs)
+
+    return attribute
 
 
 def new_cid() -> str:

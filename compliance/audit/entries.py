@@ -111,7 +111,8 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
 
     def _complete(self, acting: context.Acting) -> None:
         """Fill in who acted and make the commitment, over values as the table returns them."""
-        self.event = self.event or f"{self.content_type.model}.{_DIFFS[self.action]}"
+        if self.action is not None:  # made by django-auditlog, which knows codes only
+            self.event = f"{self.content_type.model}.{_DIFFS[self.action]}"
         if not _EVENT.fullmatch(self.event):
             raise Malformed(f"{self.event!r} is no event; an event is noun.verb in small letters.")
         self.actor_ref, self.cid, self.remote_addr = (

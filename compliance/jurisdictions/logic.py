@@ -1,10 +1,12 @@
 """Logic: three truth values, conditions over facts, their proofs, and a checker that trusts none.
 
-A condition is plain data: `{"all" | "any" | "not": [conditions]}` or `{"fact", "op", "value"}`, with
-`says` and `cite` beside either. A certificate is the same tree with what was seen and the result.
+A condition is plain data: `{"all" | "any" | "not": [conditions]}` or `{"fact", "op", "value"}`,
+with `says` and `cite` beside either. A certificate is the same tree, with what was seen and the
+result. The empty `all` holds.
 """
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 HOLDS, UNDETERMINED, FAILS = 1, 0, -1  # all = min, any = max, not = minus
@@ -25,7 +27,7 @@ def weigh(condition: Condition, facts: Facts) -> int:
 
 def prove(condition: Condition, facts: Facts) -> Certificate:
     """Return the certificate of a condition: every leaf is looked at, settled or not."""
-    words = {key: condition[key] for key in ("says", "cite") if key in condition}
+    words: Certificate = {key: condition[key] for key in ("says", "cite") if key in condition}
     if "fact" not in condition:
         branch = branch_of(condition)
         parts = [prove(part, facts) for part in condition[branch]]
@@ -69,7 +71,7 @@ def members(value: Any) -> tuple[frozenset[str], bool]:
 def _fold(branch: str, values: list[int]) -> int:
     if branch == "not":
         return -values[0]
-    return min(values) if branch == "all" else max(values)
+    return min(values, default=HOLDS) if branch == "all" else max(values, default=FAILS)
 
 
 def _leaf(leaf: Condition, facts: Facts) -> int:
@@ -83,15 +85,17 @@ def _leaf(leaf: Condition, facts: Facts) -> int:
 def _test(op: str, value: Any, seen: Any) -> int:
     if op.startswith("includes"):
         return _membership(op, value, seen)
-    answer = {
-        "is": lambda: seen == value,
-        "is_not": lambda: seen != value,
-        "in": lambda: seen in value,
-        "not_in": lambda: seen not in value,
-        "at_least": lambda: seen >= value,
-        "at_most": lambda: seen <= value,
-    }[op]()
-    return HOLDS if answer else FAILS
+    return HOLDS if _COMPARE[op](seen, value) else FAILS
+
+
+_COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
+    "is": operator.eq,
+    "is_not": operator.ne,
+    "in": lambda seen, value: seen in value,
+    "not_in": lambda seen, value: seen not in value,
+    "at_least": operator.ge,
+    "at_most": operator.le,
+}
 
 
 def _membership(op: str, value: Any, seen: Any) -> int:
@@ -115,15 +119,19 @@ def accepts(condition: Condition, certificate: Certificate, facts: Facts) -> boo
 
 def _derived(condition: Condition, certificate: Certificate, facts: Facts) -> str | None:
     """Return the result of a node, derived anew; None if the certificate says anything else."""
-    for key in ("says", "cite", "fact", "op", "value"):
-        if condition.get(key) != certificate.get(key):
-            return None
+    said = {key: part for key, part in condition.items() if key in _COPIED}
+    if {key: part for key, part in certificate.items() if key not in _PROVEN} != said:
+        return None
     result = _read(condition, certificate, facts) if "fact" in condition else None
     for branch in {"all", "any", "not"} & condition.keys():
         pairs = zip(condition[branch], certificate[branch], strict=True)
         results = [_derived(part, proof, facts) for part, proof in pairs]
         result = None if None in results else _combined(branch, results)
     return result if result == certificate["result"] else None
+
+
+_COPIED = ("says", "cite", "fact", "op", "value")
+_PROVEN = ("seen", "presumed", "result", "all", "any", "not")
 
 
 def _combined(branch: str, results: list[str | None]) -> str | None:

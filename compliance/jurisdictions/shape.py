@@ -129,8 +129,9 @@ def day(value: Any, path: Path, report: Report) -> None:
 
 
 def instant(value: Any, path: Path, report: Report) -> None:
-    """Check that a value is a quoted time in UTC."""
-    if parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value) is None:
+    """Check that a value is a quoted time in UTC, in a year in which deadlines can be reckoned."""
+    at = parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value)
+    if at is None or not 1900 <= at.year < 2200:
         report.add(path, f"must be a time such as '2026-03-01T09:00:00Z', not {shown(value)}.")
 
 
@@ -223,3 +224,8 @@ def exactly_one(shapes: Mapping[str, Check]) -> Check:
         return None
 
     return check
+
+
+NAME = text(80, r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", "a name such as threat.imminent")
+RULE_ID = text(60, r"[a-z]{2,5}(-[a-z0-9]+)+(\.[a-z0-9]+)?", "an id such as eu-dsa-18")
+WORD = text(60, r"[A-Za-z0-9_-]+", "one word")

@@ -1,7 +1,11 @@
 """Bech32 (BIP 173), the text of age keys: a mistyped letter is noticed. No limit on length."""
 
 ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
-GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+# What each five bits that leave at the top take with them, in the arithmetic of BIP 173.
+REMAINDERS = [0]
+for generator in (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3):
+    REMAINDERS += [generator ^ other for other in REMAINDERS]
 
 
 def encode(prefix: str, data: bytes) -> str:
@@ -20,14 +24,14 @@ def decode(text: str) -> tuple[str, bytes]:
     one_case = text.isascii() and text in (text.lower(), text.upper())
     if not one_case or len(tail) < 6 or not set(tail) <= set(ALPHABET):
         raise ValueError("A key is Bech32 text, all of it in upper or all in lower case.")
-    values = [ALPHABET.index(letter) for letter in tail]
+    values = [VALUES[letter] for letter in tail]
     if _checksum(prefix, values) != 1:
         raise ValueError("The checksum of the key is wrong: it was mistyped or is incomplete.")
     bits = "".join(f"{value:05b}" for value in values[:-6])
     size, padding = divmod(len(bits), 8)
     if padding > 4 or "1" in bits[size * 8 :]:
         raise ValueError("The key ends in bits that mean nothing.")
-    return prefix, bytes(int(bits[start : start + 8], 2) for start in range(0, size * 8, 8))
+    return prefix, int("0" + bits[: size * 8], 2).to_bytes(size, "big")
 
 
 def _checksum(prefix: str, values: list[int]) -> int:
@@ -35,7 +39,5 @@ def _checksum(prefix: str, values: list[int]) -> int:
     spread = [ord(letter) >> 5 for letter in prefix] + [0] + [ord(letter) & 31 for letter in prefix]
     rest = 1
     for value in spread + values:
-        top, rest = rest >> 25, (rest & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(GENERATORS):
-            rest ^= generator * (top >> bit & 1)
+        rest = (rest & 0x1FFFFFF) << 5 ^ value ^ REMAINDERS[rest >> 25]
     return rest

@@ -55,11 +55,9 @@ def dearmor(text: bytes) -> bytes:
     body = lines[1:-1]
     if lines[0] != ARMOR_BEGIN or lines[-1] != ARMOR_END:
         raise ArmorError("The armor does not begin and end with its two marker lines.")
-    full, rest = body[:-1], body[-1:]
-    if any(len(line) != COLUMNS for line in full) or not all(len(line) <= COLUMNS for line in rest):
+    widths = [len(line) for line in body]
+    if any(width != COLUMNS for width in widths[:-1]) or not all(0 < w <= COLUMNS for w in widths):
         raise ArmorError(f"The armor is not in lines of {COLUMNS} columns.")
-    if b"" in rest:
-        raise ArmorError("The armor has an empty line.")
     return _strict_base64(b"".join(body), ArmorError)
 
 
@@ -75,7 +73,7 @@ def read(source: BinaryIO) -> Header:
         raise HeaderError("The header holds no file key, or does not end with its MAC.")
     if len(stanzas) > 1 and any(stanza.kind == SCRYPT for stanza in stanzas):
         raise HeaderError("A passphrase must be the only way to open a file.")
-    covered = lines.seen.removesuffix(line[3:] + b"\n")
+    covered = bytes(lines.seen.removesuffix(line[3:] + b"\n"))
     return Header(stanzas, decode_base64(line[4:]), covered)
 
 
@@ -101,7 +99,7 @@ class _Lines:
 
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
-        self.seen = b""
+        self.seen = bytearray()
 
     def take(self) -> bytes:
         line = self._source.readline(HEADER_LIMIT)
@@ -115,12 +113,12 @@ def _read_stanza(opening: bytes, lines: _Lines) -> Stanza:
     if not re.fullmatch(rb"->( [!-~]+)+", opening):
         raise HeaderError("A stanza of the header has malformed arguments.")
     kind, *arguments = opening.split(b" ")[1:]
-    body = b""
+    body = bytearray()
     while len(line := lines.take()) == COLUMNS:
         body += line
     if len(line) > COLUMNS:
         raise HeaderError(f"A stanza of the header is wider than {COLUMNS} columns.")
-    stanza = Stanza(kind.decode("ascii"), tuple(arguments), decode_base64(body + line))
+    stanza = Stanza(kind.decode("ascii"), tuple(arguments), decode_base64(bytes(body + line)))
     _check_shape(stanza)
     return stanza
 

@@ -4,6 +4,7 @@ import uuid
 from typing import Any, BinaryIO
 
 from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
@@ -19,6 +20,8 @@ class Pouring:
         drawn = uuid.uuid4().hex
         self.name = f"{drawn[:2]}/{drawn}"
         self.file_key = keys.new_file_key()
+        # Only `save` makes the folders that a directory storage lacks.
+        self.name = default_storage.save(self.name, ContentFile(b""))
         self.file = default_storage.open(self.name, "wb")
         self.sealer = stream.Recorder(self.file_key, self.file.write)
 
@@ -34,7 +37,7 @@ class Pouring:
         default_storage.delete(self.name)
 
 
-class SealedUpload(UploadedFile):
+class SealedUpload(UploadedFile):  # type: ignore[type-arg]
     """A file that arrived and lies sealed in the storage, with its key and its digests.
 
     Closing it without `keep` deletes the sealed object: a refused form leaves nothing behind.

@@ -1,6 +1,7 @@
 """The book: texts in, a checked rule set with one hash out, or every problem with its line."""
 
-from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet, read
+from compliance.jurisdictions.book.reading import read
+from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
 from compliance.jurisdictions.book.strict import canonical, digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 

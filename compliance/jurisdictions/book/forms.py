@@ -3,6 +3,9 @@
 from typing import Any
 
 from compliance.jurisdictions.shape import (
+    NAME,
+    RULE_ID,
+    WORD,
     Path,
     Report,
     anything,
@@ -30,11 +33,8 @@ OPERATORS = (
     "at_most",
 )
 STATUSES = ("in_force", "preview", "suspended", "sunset", "superseded", "proposed")
-NAME = text(80, r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*", "a name such as threat.imminent")
-RULE_ID = text(60, r"[a-z]{2,5}(-[a-z0-9]+)+(\.[a-z0-9]+)?", "an id such as eu-dsa-18")
-WORD = text(60, r"[A-Za-z0-9_-]+", "one word")
 AUTHORITY = text(60, r"[a-z0-9-]+(@[A-Z]{2})?", "a name such as bka or ms-authority@AT")
-PERIOD = text(8, r"P[1-9]\d{0,3}[YMWD]", "a period such as P6M")
+PERIOD = text(8, r"P[1-9]\d{0,2}[YMWD]", "a period such as P6M")
 SAYS = {"says": text(300), "cite": text(200)}
 
 
@@ -66,7 +66,8 @@ VOCABULARY = record({
     "facts": table(NAME, record(
         {"number": whole, "type": word("bool", "choice", "set", "count", "time"),
          "kind": word("provider", "observed", "judgement"), "label": text(), "ask": text()},
-        {"values": either(many(WORD), NAME), "also": many(WORD), "clock": NAME, "many": flag, "on_unknown": text()},
+        {"values": either(many(WORD), NAME), "also": many(WORD), "clock": NAME, "many": flag,
+         "on_unknown": text()},
     )),
     "field_classes": table(WORD, text()),
     "standing_withheld": many(WORD),
@@ -80,7 +81,8 @@ VOCABULARY = record({
 AUTHORITIES = record({
     "schema": word("authorities/1"),
     "authorities": table(AUTHORITY, record(
-        {"title": text(), "country": WORD, "class": WORD, "contact": anything, "verified_at": anything},
+        {"title": text(), "country": WORD, "class": WORD, "contact": anything,
+         "verified_at": anything},
         {"same_as": AUTHORITY},
     )),
 })  # fmt: skip
@@ -103,14 +105,16 @@ REPORT = exactly_one({
             {"words": text(), "hours": record({"imminent": whole, "otherwise": whole})},
         )},
     )
-    for way, shape in {"first_of": many(STEP), "to": many(RECIPIENT), "any_of": many(RECIPIENT)}.items()
+    for way, shape in
+    {"first_of": many(STEP), "to": many(RECIPIENT), "any_of": many(RECIPIENT)}.items()
 })  # fmt: skip
 STRIP = record({"fields": many(WORD), "to": many(WORD), "code": WORD})
 THEN = record({}, {
     "report": REPORT,
     "preserve": exactly_one({name: record(keys) for name, keys in PERIOD_OR_LIFTED.items()}),
     "silence": exactly_one({
-        name: record({**keys, "towards": many(WORD), "about": WORD}) for name, keys in PERIOD_OR_LIFTED.items()
+        name: record({**keys, "towards": many(WORD), "about": WORD})
+        for name, keys in PERIOD_OR_LIFTED.items()
     }),
     "strip": STRIP,
     "lift": record({"fields": many(WORD), "to": many(WORD)}),
@@ -123,13 +127,15 @@ VERSIONS = many(
 RULEBOOK = record(
     {
         "schema": word("rulebook/1"), "regime": WORD, "title": text(), "jurisdiction": WORD,
-        "rank": word("statute", "policy"), "confidence": word("H", "M", "L"), "counsel_verified": flag,
-        "review_by": day,
+        "rank": word("statute", "policy"), "confidence": word("H", "M", "L"),
+        "counsel_verified": flag, "review_by": day,
         "rules": many(record(
-            {"id": RULE_ID, "title": text(), "mode": word("duty", "permission", "prohibition", "condition"),
-             "cite": text(), "when": condition, "then": THEN,
-             "trigger": record({"nature": word("event", "state", "request")}, {"clock": NAME, "words": text()})},
-            {"versions": VERSIONS, "binds": condition, "exempt": condition, "overrides": many(RULE_ID),
+            {"id": RULE_ID, "title": text(), "cite": text(), "when": condition, "then": THEN,
+             "mode": word("duty", "permission", "prohibition", "condition"),
+             "trigger": record(
+                 {"nature": word("event", "state", "request")}, {"clock": NAME, "words": text()})},
+            {"versions": VERSIONS, "binds": condition, "exempt": condition,
+             "overrides": many(RULE_ID),
              "open": many(record({"fact": NAME, "reason": WORD}, {"given": condition}))},
         )),
     },

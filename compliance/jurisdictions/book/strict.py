@@ -12,7 +12,7 @@ from compliance.jurisdictions.shape import Path, Report
 
 LARGEST = 1_000_000  # bytes a file
 DEEPEST = 40  # levels a document
-_RESOLVER = yaml.resolver.Resolver()
+_RESOLVER: Any = yaml.resolver.Resolver()
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

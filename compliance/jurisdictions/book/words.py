@@ -1,6 +1,6 @@
 """Words: the facts, classes, codes and reasons that rules, cases and fact sheets may name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -93,7 +93,11 @@ class Vocabulary:
 
     def check_one(self, fact: Fact, value: Any) -> Any:
         """Return one value of a fact, or one member of a set, or refuse it and say why."""
-        check = {"bool": self._bool, "count": self._count, "time": self._time}
+        check: Mapping[str, Callable[[Fact, Any], Any]] = {
+            "bool": self._bool,
+            "count": self._count,
+            "time": self._time,
+        }
         return check.get(fact.type, self._choice)(fact, value)
 
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:

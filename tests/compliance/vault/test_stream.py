@@ -4,6 +4,7 @@ import array
 import gc
 import hashlib
 import io
+import itertools
 import threading
 import zlib
 from collections.abc import Iterator
@@ -53,7 +54,8 @@ def released(payload: bytes) -> bytes:
         for piece in stream.open_chunks(KEY, io.BytesIO(payload)):
             out.extend(piece)
 
-    pytest.raises(PayloadError, pour)
+    with pytest.raises(PayloadError):
+        pour()
     return bytes(out)
 
 
@@ -107,7 +109,7 @@ class TestSealer:
         out = bytearray()
         sealer = stream.Sealer(KEY, out.extend, FIRST_NONCE)
         marks = sorted({0, size, *(min(cut, size) for cut in cuts)})
-        for start, stop in zip(marks, marks[1:], strict=False):
+        for start, stop in itertools.pairwise(marks):
             sealer.update(TEXT[start:stop])
         sealer.finish()
         assert bytes(out) == sealed(TEXT[:size])

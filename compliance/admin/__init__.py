@@ -1,0 +1,315 @@
+"""Admin: the legal team's desk over compliance's rooms. It shows records and edits none."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from pathlib import PurePath
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import models
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+from django.utils.http import content_disposition_header
+
+from compliance import determinations, evidence, facts, findings, preservation
+from compliance.admin import law
+from compliance.admin.desk import Desk, Step, address, buttons, person
+from compliance.admin.forms import (
+    Asking,
+    Attachment,
+    Decision,
+    FactSheet,
+    NewFinding,
+    Purpose,
+    Reasoned,
+    Signature,
+)
+from compliance.errors import Refused
+from compliance.models import (
+    AuditEntry,
+    Determination,
+    Finding,
+    Hold,
+    Item,
+    ProviderProfile,
+    Release,
+    Work,
+)
+from compliance.roles import Permission, User
+
+SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+RUNGS = (
+    ("suspicion_at", "Suspicion"),
+    ("belief_at", "Reasonable belief"),
+    ("actual_at", "Actual knowledge"),
+)
+
+# Roles are ours and fixed, so Django's groups would only mislead. The log's list is ours too.
+admin.site.unregister([Group, AuditEntry])
+
+
+def _recorded(finding: Finding, user: User) -> bool:
+    return finding.state == findings.State.RECORDED
+
+
+def _a_second(finding: Finding, user: User) -> bool:
+    return _recorded(finding, user) and finding.recorded_by_id != user.pk
+
+
+def _a_third(determination: Determination, user: User) -> bool:
+    finding = determination.finding
+    return determination.state == determinations.State.PROPOSED and user.pk not in (
+        finding.recorded_by_id,
+        finding.confirmed_by_id,
+    )
+
+
+def _second_counsel(profile: ProviderProfile, user: User) -> bool:
+    return profile.signed_at is None and profile.recorded_by_id != user.pk
+
+
+def _open(item: Item, *, purpose: str, by: User) -> StreamingHttpResponse:
+    """Send an exhibit as a file to save: never shown by the browser, never kept by it."""
+    pieces = evidence.read(item, purpose=purpose, by=by)
+    # The first piece is drawn here, so that a lost key is told in words and not as a broken file.
+    whole: Iterator[bytes] = chain([next(pieces)], pieces)
+    response = StreamingHttpResponse(whole, content_type="application/octet-stream")
+    response["Content-Disposition"] = content_disposition_header(True, _file_name(item)) or ""
+    response["Content-Length"] = str(item.size)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _file_name(item: Item) -> str:
+    """Return a name that is plain text on every system, whatever the sender called the file."""
+    given = PurePath(item.name)
+    stem = "".join(letter for letter in given.stem if letter in SAFE)[:60] or "item"
+    suffix = "".join(letter for letter in given.suffix if letter in SAFE)[:10]
+    name = f"{item.finding.reference}-{item.exhibit}-{stem}"
+    return f"{name}.{suffix}" if suffix else name
+
+
+@admin.register(Finding)
+class FindingDesk(Desk):
+    """Findings, and the page on which one is told from top to bottom."""
+
+    list_display = ("reference", "state", "knowledge", "recorded_at", "recorded_by")
+    list_filter = ("state", "knowledge")
+    list_select_related = ("recorded_by",)
+    search_fields = ("reference__exact",)
+    search_help_text = "The whole number, such as F-7KQ4-M2XA."
+    steps = (
+        Step(
+            "assert-facts", "Add facts", Permission.ASSERT_FACT, facts.assert_facts,
+            "The facts are on record.", FactSheet, _recorded,
+        ),
+        Step(
+            "attach", "Attach evidence", Permission.RECORD_FINDING, evidence.attach,
+            "The file is sealed and on record.", Attachment, _recorded,
+        ),
+        Step(
+            "confirm", "Confirm", Permission.CONFIRM_FINDING, findings.confirm,
+            "The finding is confirmed and frozen. The law is looked up next.", is_open=_a_second,
+        ),
+        Step(
+            "dismiss", "Dismiss", Permission.CONFIRM_FINDING, findings.dismiss,
+            "The finding is dismissed. Nothing follows from it.", is_open=_a_second,
+        ),
+    )  # fmt: skip
+
+    def pages(self, name: str) -> Iterable[URLPattern]:
+        """Return the page on which a finding is written down."""
+        view = self.admin_site.admin_view(self.record)
+        return (path("record/", view, name=f"{name}_record"),)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """List the findings; who may record one gets the way to it."""
+        may = person(request).may(Permission.RECORD_FINDING)
+        return super().changelist_view(request, {**(extra_context or {}), "may_record": may})
+
+    def record(self, request: HttpRequest) -> HttpResponse:
+        """Show the form of a new finding, or record it. What was typed survives a refusal."""
+        if not person(request).may(Permission.RECORD_FINDING):
+            raise PermissionDenied
+        posted = request.method == "POST"
+        form = NewFinding(None, request.POST if posted else None)
+        if posted and form.is_valid():
+            try:
+                finding = form.save(by=person(request))
+            except Refused as refusal:
+                form.add_error(None, refusal.message)
+            else:
+                messages.success(request, f"{finding} is recorded. Attach its evidence next.")
+                return redirect(address(finding))
+        page = self.page(request, "record", title="Record a finding", form=form)
+        page.status_code = 400 if posted else 200
+        return page
+
+    def parts(self, record: Any) -> Iterable[models.Model]:
+        """Return the exhibits and the determination."""
+        found = Determination.objects.filter(finding=record)
+        return (*record.items.all(), *found)
+
+    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+        """Return particulars, exhibits, ladder, facts and determination."""
+        user = person(request)
+        exhibits = record.items.select_related("attached_by")
+        return {
+            "particulars": [
+                (name, words, record.particulars[name])
+                for name, words in law.classes(sorted(record.particulars))
+            ],
+            "exhibits": [
+                (item, evidence.was_viewed(item), buttons(ItemDesk, user, item))
+                for item in exhibits
+            ],
+            "ladder": [(getattr(record, at), words) for at, words in RUNGS],
+            "facts": [
+                (fact, law.fact(fact.fact), law.value(fact.value))
+                for fact in record.facts.select_related("asserted_by")
+            ],
+            "determination": Determination.objects.filter(finding=record).first(),
+            "is_own": record.recorded_by_id == user.pk,
+        }
+
+
+@admin.register(Item)
+class ItemDesk(Desk):
+    """Exhibits. Opening one is a step with a purpose, and an event."""
+
+    list_display = ("exhibit", "finding", "name", "field_class", "size", "attached_at")
+    list_filter = ("field_class",)
+    list_select_related = ("finding",)
+    search_fields = ("finding__reference__exact", "sha256__exact")
+    search_help_text = "The whole number of a finding, or a whole SHA-256."
+    shown = (
+        "finding", "exhibit", "name", "media_type", "field_class", "source_url", "acquired_at",
+        "size", "sha256", "attached_at", "attached_by",
+    )  # fmt: skip
+    steps = (Step("open", "Open", Permission.VIEW_EVIDENCE, _open, "", Purpose),)
+
+    def home(self, record: Any) -> models.Model:
+        """Return the finding: its page is where exhibits are opened."""
+        return cast(models.Model, record.finding)
+
+
+@admin.register(Determination)
+class DeterminationDesk(Desk):
+    """Determinations: the law's answer, and counsel's decision on it."""
+
+    list_display = ("finding", "state", "rule_time", "proposed_at", "signed_by")
+    list_display_links = ("finding",)
+    list_filter = ("state",)
+    list_select_related = ("finding", "signed_by")
+    search_fields = ("finding__reference__exact",)
+    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
+    steps = (
+        Step(
+            "sign", "Sign", Permission.SIGN_DETERMINATION, determinations.sign,
+            "The determination is signed. What it obliges to is entered in the docket next.",
+            Signature, _a_third,
+        ),
+        Step(
+            "decline", "Decline", Permission.SIGN_DETERMINATION, determinations.decline,
+            "The determination is declined. Nothing leaves.", Decision, _a_third,
+        ),
+    )  # fmt: skip
+
+    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+        """Return the law's answer in words, and the obligations that follow from a signature."""
+        return {
+            "law": law.answer(record),
+            "proofs": law.proofs(record),
+            "obligations": [
+                (law.authority(obligation.recipient), obligation)
+                for obligation in record.obligations.all()
+            ],
+        }
+
+
+@admin.register(Hold)
+class HoldDesk(Desk):
+    """Holds: what may not be erased, and until when."""
+
+    list_display = ("determination", "state", "placed_at", "kept_until")
+    list_display_links = ("determination",)
+    list_filter = ("state",)
+    list_select_related = ("determination__finding",)
+    search_fields = ("determination__finding__reference__exact",)
+    shown = (
+        "determination", "state", "because", "placed_at", "kept_until", "released_at",
+        "released_by", "released_because",
+    )  # fmt: skip
+    steps = (
+        Step(
+            "release", "Release", Permission.RELEASE_HOLD, preservation.release,
+            "The hold is released.", Reasoned,
+            lambda hold, user: hold.state == preservation.State.PLACED,
+        ),
+    )  # fmt: skip
+
+
+@admin.register(ProviderProfile)
+class ProfileDesk(Desk):
+    """What the law asks about the provider; it counts once a second counsel signed it."""
+
+    list_display = ("__str__", "recorded_at", "recorded_by", "signed_at", "signed_by")
+    list_select_related = ("recorded_by", "signed_by")
+    shown = ("recorded_at", "recorded_by", "signed_at", "signed_by")
+    steps = (
+        Step(
+            "sign", "Sign", Permission.SIGN_PROFILE, facts.sign_profile,
+            "The provider's facts are signed and count from now on.", Asking, _second_counsel,
+        ),
+    )  # fmt: skip
+
+    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+        """Return the facts in words."""
+        said = sorted(record.facts.items())
+        return {"table": [(law.fact(name), law.value(value)) for name, value in said]}
+
+
+@admin.register(Release)
+class ReleaseDesk(Desk):
+    """The law that determinations rest on, by the hash of its texts."""
+
+    list_display = ("__str__", "active_from", "sha256")
+    shown = ("sha256", "active_from")
+
+
+@admin.register(Work)
+class WorkDesk(Desk):
+    """What the worker owes, did, or failed to do so far."""
+
+    list_display = ("topic", "available_at", "attempts", "done_at", "last_error")
+    list_filter = (("done_at", admin.EmptyFieldListFilter),)
+    search_fields = ("key__exact",)
+    ordering = ("-id",)
+    shown = (
+        "key", "topic", "available_at", "attempts", "lease_until", "done_at", "last_error",
+    )  # fmt: skip
+
+
+@admin.register(AuditEntry)
+class LogDesk(Desk):
+    """The audit log, for whoever may read it."""
+
+    list_display = ("timestamp", "event", "content_type", "object_pk", "actor_ref", "purpose")
+    list_select_related = ("content_type",)
+    search_fields = ("object_pk__exact", "event__exact", "actor_ref__exact", "cid__exact")
+    search_help_text = "A whole event, record id, actor (user:17) or correlation id."
+    shown = (
+        "timestamp", "event", "content_type", "object_pk", "object_repr", "actor_ref", "cid",
+        "purpose", "remote_addr", "changes", "additional_data",
+    )  # fmt: skip
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those read the log whose role may."""
+        return person(request).may(Permission.READ_LOG)
+
+    has_module_permission = has_view_permission

@@ -1,0 +1,134 @@
+"""Law: what a determination says, in the words of the vocabulary."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from compliance import releases
+from compliance.models import Determination
+
+OPERATORS = {
+    "is": "is", "is_not": "is not", "in": "is one of", "not_in": "is none of",
+    "includes": "includes", "includes_any": "includes one of", "includes_none": "includes none of",
+    "at_least": "is at least", "at_most": "is at most",
+}  # fmt: skip
+BRANCHES = {"all": "all of these", "any": "at least one of these", "not": "the opposite of this"}
+
+
+HEADINGS = (
+    ("binds", "Who is bound"),
+    ("when", "What triggers it"),
+    ("exempt", "What would exempt"),
+    ("renewal", "Whether it is still in force"),
+)
+ORDER = {"holds": 0, "undetermined": 1, "simulated": 2}
+
+
+def authority(name: str) -> str:
+    """Return the title of a recipient; one that is not settled yet keeps its code."""
+    known = releases.rules().authorities.get(name)
+    return str(known["title"]) if known else name
+
+
+def fact(name: str) -> str:
+    """Return what a fact says."""
+    known = releases.rules().vocabulary.facts.get(name)
+    return known.label if known else name
+
+
+def value(said: Any) -> str:
+    """Return the value of a fact in words."""
+    if isinstance(said, bool):
+        return "yes" if said else "no"
+    if isinstance(said, Mapping):
+        return f"{value(said['known'])}{'' if said['closed'] else ', perhaps more'}"
+    if isinstance(said, list):
+        return ", ".join(map(str, said)) or "none"
+    return str(said)
+
+
+def classes(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return classes of data with what they hold."""
+    words = releases.rules().vocabulary.field_classes
+    return [(name, words.get(name, "")) for name in names]
+
+
+def withheld(codes: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Return the classes that stay here: name, what it holds, and why it stays."""
+    why = releases.rules().vocabulary.codes
+    return [(name, words, why.get(codes[name], codes[name])) for name, words in classes(codes)]
+
+
+def answer(determination: Determination) -> dict[str, Any]:
+    """Return the law's answer as its page tells it."""
+    result, words = determination.result, releases.rules().vocabulary
+    return {
+        "reports": [_report(report, result["rules"]) for report in result["reports"]],
+        "conflicts": [
+            {**conflict, "to": authority(conflict["to"]), "fields": classes(conflict["fields"])}
+            for conflict in result["conflicts"]
+        ],
+        "human": [{**said, "words": words.reasons[said["reason"]]} for said in result["human"]],
+        "questions": [
+            {**asked, "words": words.ask(asked["fact"])} for asked in result["questions"]
+        ],
+        "preserve": result["preserve"],
+        "silence": [
+            {**silence, "towards": [party.replace("_", " ") for party in silence["towards"]]}
+            for silence in result["silence"]
+        ],
+    }
+
+
+def proofs(determination: Determination) -> list[dict[str, Any]]:
+    """Return why each rule came out as it did: what decides first, what is out of play last."""
+    rules = releases.rules().rules
+    told = [
+        {
+            "id": name,
+            "title": rules[name].title if name in rules else name,
+            "cite": rules[name].cite if name in rules else "",
+            "outcome": proof["outcome"].replace("_", " "),
+            "status": proof["status"],
+            "parts": [(words, _node(proof[key])) for key, words in HEADINGS if key in proof],
+        }
+        for name, proof in sorted(determination.explanation.items())
+    ]
+    return sorted(told, key=lambda rule: ORDER.get(rule["outcome"], len(ORDER)))
+
+
+def _node(node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one node of a certificate in words, with its parts below it."""
+    around = {"result": node["result"], "says": node.get("says", ""), "cite": node.get("cite", "")}
+    if "fact" in node:
+        return {**around, "words": _leaf(node), "fact": node["fact"], "parts": []}
+    branch = next(name for name in BRANCHES if name in node)
+    return {**around, "words": BRANCHES[branch], "parts": [_node(part) for part in node[branch]]}
+
+
+def _leaf(node: Mapping[str, Any]) -> str:
+    """Return the test of one fact as a sentence: what is asked, and what is known."""
+    asked = f"{fact(node['fact'])}: {OPERATORS[node['op']]} {value(node['value'])}"
+    if "seen" in node:
+        return f"{asked}; recorded: {value(node['seen'])}"
+    if "presumed" in node:
+        return f"{asked}; not recorded, presumed: {value(node['presumed'])}"
+    return f"{asked}; not recorded"
+
+
+def _report(report: Mapping[str, Any], rules: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one report: to whom, until when and counted from when, what goes and what stays."""
+    return {
+        **report,
+        "title": authority(report["to"]),
+        "due": _time(report["due"]),
+        "moments": [(rule, _time(rules[rule].get("moment"))) for rule in report["because"]],
+        "release": classes(report["release"]),
+        "withhold": withheld(report["withhold"]),
+    }
+
+
+def _time(text: str | None) -> datetime | None:
+    return parse_datetime(text) if text else None

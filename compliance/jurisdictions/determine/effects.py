@@ -1,0 +1,177 @@
+"""Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from compliance.jurisdictions import logic
+from compliance.jurisdictions.book import Fact, canonical
+from compliance.jurisdictions.determine.moments import Situation, later, started, written
+from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.release import Release
+from compliance.jurisdictions.determine.reports import Claim
+from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
+
+Found = Mapping[str, Outcome]
+Needs = Mapping[str, frozenset[str]]
+
+
+def preserve(situation: Situation, found: Found) -> dict[str, Any] | None:
+    """Return until when everything is kept: the latest end, and an open hold wins."""
+    ends = [
+        (_end(each, "preserve", situation), each.rule.record) for each in _with(found, "preserve")
+    ]
+    if not ends:
+        return None
+    latest = "open" if any(end is None for end, _ in ends) else max(str(end) for end, _ in ends)
+    return {"until": latest, "because": sorted({record for _, record in ends})}
+
+
+def silence(situation: Situation, found: Found) -> list[dict[str, Any]]:
+    """Return who is told nothing, until when (None = until lifted); what has ended is left out."""
+    parties: dict[tuple[str, str], list[tuple[str | None, str]]] = {}
+    now = written(situation.rule_time)
+    for each in _with(found, "silence"):
+        end = _end(each, "silence", situation)
+        for party in each.rule.then["silence"]["towards"]:
+            if end is None or end > now:
+                subject = (each.rule.then["silence"]["about"], party)
+                parties.setdefault(subject, []).append((end, each.rule.record))
+    kept: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (about, party), ends in parties.items():
+        until = "" if any(end is None for end, _ in ends) else max(str(end) for end, _ in ends)
+        because = tuple(sorted({record for _, record in ends}))
+        kept.setdefault((about, until, because), []).append(party)
+    return [
+        {"towards": sorted(towards), "until": until or None, "because": list(because)}
+        for (_, until, because), towards in sorted(kept.items())
+    ]
+
+
+def human(
+    situation: Situation, found: Found, needs: Needs, conflicts: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return what a person must look at, and because of which rules."""
+    raised: dict[str, set[str]] = {}
+    pairs = [*_from_rules(situation, found, needs), *_from_conflicts(conflicts)]
+    for reason, record in [*pairs, *_from_status(situation, found)]:
+        raised.setdefault(reason, set()).add(record)
+    if not any(each.is_open and each.live for each in _duties_to_report(found)):
+        failed = {each.rule.record for each in _duties_to_report(found) if each.live}
+        raised["no_duty"] = failed
+    return [{"reason": each, "because": sorted(raised[each])} for each in sorted(raised)]
+
+
+def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str, Any]]:
+    """Return the facts that are asked for, most decisive first.
+
+    Most decisive is what settles most rules alone, then what is needed for most.
+    """
+    wanted: dict[str, set[str]] = {}
+    alone: dict[str, int] = {}
+    for name, facts in needs.items():
+        for fact in facts | _missing_clock(found[name], situation):
+            wanted.setdefault(fact, set()).add(found[name].rule.record)
+            alone[fact] = alone.get(fact, 0) + (len(facts) == 1)
+    order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
+    return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
+
+
+def assumed(
+    situation: Situation, found: Found, made: Iterable[Claim], release: Release
+) -> list[dict[str, Any]]:
+    """Return every presumption and fail-safe that was used."""
+    used: list[dict[str, Any]] = []
+    if "threat.imminent" not in situation.facts and any(claim.due for claim in made):
+        used.append({"fact": "threat.imminent", "as": True, "for": "timer"})
+    if release.content_is_private and "C_pub" in release.available:
+        used.append({"fact": "item.visibility", "as": "C_priv", "for": "release"})
+    for each in found.values():
+        if each.live:
+            used += _presumptions(each, situation)
+        if each.live and each.value == UNDETERMINED and "strip" in each.rule.then:
+            used += _safe_values(each, situation)
+    return sorted({canonical(each): each for each in used}.values(), key=canonical)
+
+
+def _with(found: Found, effect: str) -> list[Outcome]:
+    firm = [each for each in found.values() if each.status in ("in_force", "sunset")]
+    return [each for each in firm if effect in each.rule.then and each.value == HOLDS]
+
+
+def _end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
+    """Return the end of a period; one without end, or whose start nobody recorded, stays open."""
+    span = outcome.rule.then[effect]
+    start = started(span["from"], situation) if "from" in span else None
+    return written(later(start, span["for"])) if start else None
+
+
+def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tuple[str, str]]:
+    for name, each in found.items():
+        if each.live and each.value == HOLDS:
+            yield from ((reason, each.rule.record) for reason in each.rule.then.get("human", ()))
+        for entry in each.rule.open if each.live else ():
+            given = logic.weigh(entry["given"], situation.facts) == HOLDS
+            if given and entry["fact"] in needs[name]:
+                yield entry["reason"], each.rule.record
+
+
+def _from_conflicts(conflicts: list[dict[str, Any]]) -> Iterable[tuple[str, str]]:
+    for each in conflicts:
+        for duty in each["duties"]:
+            yield "conflict", duty
+            if each["blocking"]:
+                yield "blocking_conflict", duty
+
+
+def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
+    for each in found.values():
+        if each.status == "preview" and each.value == HOLDS:
+            yield "preview_rule", each.rule.record
+        if each.status == "suspended" and each.value != FAILS:
+            yield "suspended_rule", each.rule.record
+        if each.status == "sunset" and each.value != FAILS and _unconfirmed(each, situation):
+            yield "unknown_validity", each.rule.record
+
+
+def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
+    renewal = outcome.condition["all"][-1]
+    return logic.weigh(renewal, situation.facts) == UNDETERMINED
+
+
+def _duties_to_report(found: Found) -> list[Outcome]:
+    return [
+        each for each in found.values() if each.rule.mode == "duty" and "report" in each.rule.then
+    ]
+
+
+def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
+    limited = outcome.rule.then.get("report", {}).get("deadline")
+    if not (outcome.is_open and limited and outcome.rule.clock and outcome.moment.start is None):
+        return frozenset()
+    return frozenset([situation.rules.vocabulary.clocks[outcome.rule.clock].name])
+
+
+def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
+    for leaf in logic.leaves(outcome.condition):
+        if "presume" in leaf and leaf["fact"] not in situation.facts:
+            value: Any = [] if leaf["op"].startswith("includes") else not leaf["value"]
+            yield {"fact": leaf["fact"], "as": value, "for": outcome.rule.record}
+
+
+def _safe_values(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
+    """Yield the open facts of a bar that applies for safety, as it reads them."""
+    for name in sorted(logic.needs(outcome.condition, situation.facts)):
+        fact = situation.rules.vocabulary.facts[name]
+        keeping = [
+            value for value in _values(fact) if _keeps(outcome, {**situation.facts, name: value})
+        ]
+        value = keeping[0] if len(keeping) == 1 else None
+        yield {"fact": name, "as": value, "for": outcome.rule.record}
+
+
+def _values(fact: Fact) -> tuple[Any, ...]:
+    return {"bool": (False, True), "choice": fact.values}.get(fact.type, ())
+
+
+def _keeps(outcome: Outcome, facts: Mapping[str, Any]) -> bool:
+    return logic.weigh(outcome.condition, facts) != FAILS

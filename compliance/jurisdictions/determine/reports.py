@@ -1,0 +1,233 @@
+"""Reports: who is told, how surely, by when, with which classes of data, and where laws clash."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from compliance.jurisdictions import logic
+from compliance.jurisdictions.book import HOME_STATE, digest
+from compliance.jurisdictions.determine.moments import Situation, written
+from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.release import Release
+from compliance.jurisdictions.logic import FAILS, HOLDS
+
+HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What one rule wants one recipient to be told."""
+
+    outcome: Outcome
+    to: str
+    certainty: str
+    due: datetime | None
+    choices: tuple[str, ...] = ()  # of an any_of: every recipient that would do, in order
+
+    @property
+    def kind(self) -> str:
+        return self.outcome.rule.mode
+
+    @property
+    def is_firm_duty(self) -> bool:
+        return (self.kind, self.certainty) == ("duty", "firm")
+
+    @property
+    def asked(self) -> Any:
+        return self.outcome.rule.then["report"]["fields"]
+
+
+def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
+    """Return every rule's wishes; an alternative goes where a firm duty goes already."""
+    made = [
+        claim
+        for outcome in found.values()
+        if "report" in outcome.rule.then and outcome.is_open
+        for claim in _claims_of(outcome, situation)
+    ]
+    firm = {claim.to for claim in made if claim.is_firm_duty and not claim.choices}
+    return [_chosen(claim, firm) if claim.choices else claim for claim in made]
+
+
+def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
+    """Return the facts that leave a rule, or the choice of its recipients, open."""
+    if not outcome.is_open:
+        return frozenset()
+    wanted = logic.needs(outcome.condition, situation.facts)
+    for step, taken, asked in _steps(outcome, situation):
+        if taken != FAILS:
+            wanted |= asked
+            for recipient in step["recipients"]:
+                wanted |= _countries(recipient, situation)[1]
+    return wanted
+
+
+def deadline(outcome: Outcome, situation: Situation) -> datetime | None:
+    """Return when a rule's report is due; unknown imminence runs the short timer."""
+    limit = outcome.rule.then["report"]["deadline"]
+    if limit is None or outcome.moment.start is None:
+        return None
+    relaxed = situation.facts.get("threat.imminent") is False
+    return outcome.moment.start + timedelta(hours=limit["hours"][_PACE[relaxed]])
+
+
+_PACE = {True: "otherwise", False: "imminent"}
+
+
+def merged(
+    situation: Situation, made: Iterable[Claim], release: Release
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return one report for each recipient, kind and certainty, and the conflicts within them."""
+    groups: dict[tuple[str, str, str], list[Claim]] = {}
+    for claim in made:
+        groups.setdefault((claim.to, claim.kind, claim.certainty), []).append(claim)
+    reports, conflicts = [], []
+    for key, group in sorted(groups.items()):
+        report = _report(group, release, recipient_class(situation, key[0]))
+        reports.append(report)
+        conflicts += _conflicts(report, group, release, recipient_class(situation, key[0]))
+    return reports, sorted(conflicts, key=lambda each: (each["to"], each["fields"]))
+
+
+def recipient_class(situation: Situation, to: str) -> str:
+    """Return the class of a recipient; a Member State not yet known is as any other of its kind."""
+    desks = situation.rules.authorities
+    name = to if to in desks else min(desk for desk in desks if desk.startswith(to.rstrip("?")))
+    return str(desks[name]["class"])
+
+
+def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
+    """Return the provider's home State in the Union, if any, and what is missing to tell.
+
+    It is the main establishment if that is a Member State, else the legal representative's.
+    """
+    states = situation.rules.vocabulary.member_states
+    for fact in (HEADQUARTERS, REPRESENTATIVE):
+        if fact not in situation.facts:
+            return [], frozenset([fact])
+        if situation.facts[fact] in states:
+            return [situation.facts[fact]], frozenset()
+    return [], frozenset()
+
+
+def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
+    made = []
+    for step, taken, _ in _steps(outcome, situation):
+        if taken == FAILS:
+            continue
+        strength = min(outcome.value, taken)
+        desks = _desks(step["recipients"], situation)
+        due = deadline(outcome, situation)
+        if step["way"] == "any_of":
+            known = tuple(desk for desk in desks if not desk.endswith("?")) or tuple(desks)
+            certainty = _certainty(outcome, strength, known[0])
+            made.append(Claim(outcome, known[0], certainty, due, known))
+        else:
+            made += [Claim(outcome, to, _certainty(outcome, strength, to), due) for to in desks]
+    return made
+
+
+def _steps(
+    outcome: Outcome, situation: Situation
+) -> list[tuple[Mapping[str, Any], int, frozenset[str]]]:
+    """Return the steps of a chain, whether each is taken, and what its condition still needs.
+
+    A step is taken when its condition holds and that of every earlier one fails.
+    """
+    walked, untaken = [], HOLDS
+    for step in outcome.rule.then.get("report", {"steps": ()})["steps"]:
+        when = step["when"] or {"all": []}
+        value = logic.weigh(when, situation.facts)
+        walked.append((step, min(untaken, value), logic.needs(when, situation.facts)))
+        untaken = min(untaken, -value)
+    return walked
+
+
+def _certainty(outcome: Outcome, strength: int, to: str) -> str:
+    if outcome.simulated:
+        return "simulated"
+    settled = strength == HOLDS and not to.endswith("?") and outcome.status != "preview"
+    return "firm" if settled else "possible"
+
+
+def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
+    """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
+    named: list[str] = []
+    for recipient in recipients:
+        states, missing = _countries(recipient, situation)
+        names = [f"{recipient['authority']}@{state}" for state in [*states, *"?" * bool(missing)]]
+        named += names if "each_of" in recipient else [recipient["authority"]]
+    desks = situation.rules.authorities
+    addressed = [desks.get(name, {}).get("same_as", name) for name in named]
+    return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
+
+
+def _countries(
+    recipient: Mapping[str, Any], situation: Situation
+) -> tuple[list[str], frozenset[str]]:
+    """Return the known Member States of a recipient, and the facts that could name another."""
+    known: set[str] = set()
+    missing: frozenset[str] = frozenset()
+    for name in recipient.get("each_of", ()):
+        if name == HOME_STATE:
+            states, wanted = home_state(situation)
+        else:
+            held = situation.facts.get(name, {"known": [], "closed": False})
+            found, closed = logic.members(held)
+            states, wanted = sorted(found), frozenset([] if closed else [name])
+        known |= set(states) & situation.rules.vocabulary.member_states
+        missing |= wanted
+    return sorted(known), missing
+
+
+def _chosen(claim: Claim, firm: set[str]) -> Claim:
+    choice = next((desk for desk in claim.choices if desk in firm), claim.choices[0])
+    return replace(claim, to=choice)
+
+
+def _report(group: list[Claim], release: Release, to_class: str) -> dict[str, Any]:
+    asked = {field for claim in group for field in _asked(claim, release)}
+    offered, withheld = release.offer(asked, to_class)
+    first = group[0]
+    due = min((claim.due for claim in group if claim.due), default=None)
+    instead = {desk for claim in group for desk in claim.choices} - {first.to}
+    return {
+        "to": first.to,
+        "instead": sorted(instead),
+        "kind": first.kind,
+        "certainty": first.certainty,
+        "because": sorted({claim.outcome.rule.record for claim in group}),
+        "due": written(due) if due else None,
+        "release": offered,
+        "withhold": withheld,
+    }
+
+
+def _asked(claim: Claim, release: Release) -> list[str]:
+    asked = release.available if claim.asked == "available" else claim.asked
+    return [field for field in asked if field in release.available]
+
+
+def _conflicts(
+    report: Mapping[str, Any], group: list[Claim], release: Release, to_class: str
+) -> list[dict[str, Any]]:
+    """Return where a firm duty of statute asks for a class that a prohibition bars."""
+    clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
+    duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
+    for field in release.available:
+        asking = {each.outcome.rule.record for each in duties if field in _asked(each, release)}
+        barring = {each.rule.record for each in release.barring(field, to_class)}
+        if asking and barring and field not in release.words.standing:
+            clashes.setdefault((tuple(sorted(asking)), tuple(sorted(barring))), []).append(field)
+    return [
+        _conflict(report, fields, *map(list, sides)) for sides, fields in sorted(clashes.items())
+    ]
+
+
+def _conflict(
+    report: Mapping[str, Any], fields: list[str], duties: list[str], prohibitions: list[str]
+) -> dict[str, Any]:
+    clash = {"to": report["to"], "fields": fields, "duties": duties, "prohibitions": prohibitions}
+    blocking = not report["release"]
+    return {"id": digest(clash), **clash, "blocking": blocking, "interim": "withhold"}

@@ -1,0 +1,299 @@
+#!/usr/bin/env python3
+"""A liaison's program for the Dutyline API, in one file: the standard library and `cryptography`.
+
+    liaison.py keygen --key liaison.pem
+    liaison.py --base https://… --client-id … --key liaison.pem list
+    liaison.py … read ID | download ID --out FILE | acknowledge ID --reference TEXT
+    liaison.py … receipt ID --out FILE
+
+It proves who it is with an Ed25519 key that never leaves the file, and gets a token of five
+minutes that is of no use without that key (RFC 7523, RFC 9449).
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import secrets
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+PIECE = 2**20
+TIMEOUT = 60
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class Failed(Exception):
+    """Something did not work; the message says what, in one line."""
+
+
+# --- the key
+
+
+def make_key(path):
+    """Write a new private key, mode 0600, and return it. An existing file is never overwritten."""
+    key = Ed25519PrivateKey.generate()
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(text)
+    except FileExistsError:
+        raise Failed(f"{path} exists already. Name another file, or move it away.") from None
+    return key
+
+
+def load_key(path):
+    """Return the private key in a PEM file."""
+    try:
+        key = serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
+    except (OSError, ValueError, TypeError) as error:
+        raise Failed(f"{path} is not a readable private key: {error}") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Failed(f"{path} is not an Ed25519 key. Make one with keygen.")
+    return key
+
+
+def jwk_of(key):
+    """Return the public key as a JWK (RFC 8037)."""
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return {"crv": "Ed25519", "kty": "OKP", "x": b64(raw)}
+
+
+def thumbprint(jwk):
+    """Return the thumbprint of a JWK (RFC 7638): what you read out over another channel."""
+    return b64(hashlib.sha256(compact(jwk)).digest())
+
+
+# --- signing
+
+
+def b64(data):
+    """Return base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def compact(value):
+    """Return JSON without spaces, names sorted."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+
+
+def sign(key, header, claims):
+    """Return a signed JWT."""
+    signed = f"{b64(compact({'alg': 'Ed25519', **header}))}.{b64(compact(claims))}"
+    return f"{signed}.{b64(key.sign(signed.encode()))}"
+
+
+# --- the service
+
+
+class Service:
+    """The API, as one client with one key sees it."""
+
+    def __init__(self, base, client_id, key):
+        self.base, self.client_id, self.key = base.rstrip("/"), client_id, key
+        self._token, self._until = None, 0.0
+
+    def proof(self, method, url, token=None):
+        """Return a proof for one request (RFC 9449 section 4.2)."""
+        claims = {"jti": secrets.token_urlsafe(16), "htm": method, "iat": int(time.time())}
+        claims["htu"] = url.partition("?")[0]
+        if token:
+            claims["ath"] = b64(hashlib.sha256(token.encode()).digest())
+        return sign(self.key, {"typ": "dpop+jwt", "jwk": jwk_of(self.key)}, claims)
+
+    def token(self):
+        """Return a token that lasts at least another half minute."""
+        if time.monotonic() > self._until - 30:
+            url, now = f"{self.base}/api/token", int(time.time())
+            claims = {"iss": self.client_id, "sub": self.client_id, "aud": url}
+            claims |= {"iat": now, "exp": now + 120, "jti": secrets.token_urlsafe(16)}
+            form = {
+                "grant_type": "client_credentials",
+                "client_assertion_type": JWT_BEARER,
+                "client_assertion": sign(self.key, {"typ": "JWT"}, claims),
+            }
+            body = urllib.parse.urlencode(form).encode()
+            request = urllib.request.Request(url, body, {"DPoP": self.proof("POST", url)})
+            with opened(request) as reply:
+                answer = json.load(reply)
+            self._token = answer["access_token"]
+            self._until = time.monotonic() + answer["expires_in"]
+        return self._token
+
+    def open(self, method, url, headers=None, body=None):
+        """Send one proven request and return the open reply."""
+        token = self.token()
+        headers = {
+            "Authorization": f"DPoP {token}",
+            "DPoP": self.proof(method, url, token),
+            **(headers or {}),
+        }
+        return opened(urllib.request.Request(url, body, headers, method=method))
+
+    def url(self, referral, part=""):
+        """Return the address of a referral or of a part of it."""
+        return f"{self.base}/api/v1/referrals/{urllib.parse.quote(referral, safe='')}{part}"
+
+    def json(self, url):
+        """Return what a GET answers, as data."""
+        with self.open("GET", url) as reply:
+            return json.load(reply)
+
+
+def opened(request):
+    """Send a request; a refusal becomes one line with its code."""
+    if not request.full_url.startswith(("https://", "http://")):
+        raise Failed("--base wants an address that begins with https://.")
+    try:
+        return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
+    except urllib.error.HTTPError as error:
+        with error:
+            raise Failed(refusal(error.code, error.read(65536))) from None
+    except urllib.error.URLError as error:
+        raise Failed(f"The service cannot be reached: {error.reason}") from None
+
+
+def refusal(status, body):
+    """Return a refusal (RFC 9457) as one line."""
+    try:
+        told = json.loads(body)
+        return f"{status} {told['code']}: {told['detail']}"
+    except (ValueError, KeyError, TypeError):
+        return f"{status}: the service did not say why."
+
+
+# --- the commands
+
+
+def keygen(asked):
+    """Make a key and print what to send to the provider."""
+    jwk = jwk_of(make_key(asked.key))
+    print(json.dumps(jwk))
+    print(f"thumbprint {thumbprint(jwk)}")
+
+
+def list_all(service, asked):
+    """Print one line for each referral: id, number, state, unread, due."""
+    query = "?unread=true" if asked.unread else ""
+    url = f"{service.base}/api/v1/referrals{query}"
+    while url:
+        page = service.json(url)
+        for each in page["items"]:
+            unread = "unread" if each["unread"] else "read"
+            print(each["id"], each["number"], each["state"], unread, each["due_at"] or "-")
+        url = page["next"]
+
+
+def read(service, asked):
+    """Print a referral as JSON; it counts as read from here on."""
+    print(json.dumps(service.json(service.url(asked.id)), indent=1))
+
+
+def download(service, asked):
+    """Fetch the sealed bundle, going on where an earlier try stopped, and check its SHA-256."""
+    bundle = service.json(service.url(asked.id))["bundle"]
+    part = Path(f"{asked.out}.part")
+    have = part.stat().st_size if part.exists() else 0
+    if have < bundle["size"]:
+        fetch(service, service.url(asked.id, "/bundle"), bundle, part, have)
+    with part.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != bundle["sha256"]:
+        part.unlink()
+        raise Failed("The bytes are not the ones announced. They were deleted; try again.")
+    part.replace(asked.out)
+    print(found, asked.out)
+
+
+def fetch(service, url, bundle, part, have):
+    """Append what is missing to `part`."""
+    wanted = {"Range": f"bytes={have}-", "If-Range": f'"{bundle["sha256"]}"'} if have else {}
+    with service.open("GET", url, wanted) as reply, part.open("r+b" if have else "wb") as file:
+        file.seek(have if reply.status == 206 else 0)
+        while piece := reply.read(PIECE):
+            file.write(piece)
+        file.truncate()
+
+
+def acknowledge(service, asked):
+    """Say that you have the bundle, under your own reference."""
+    referral = service.json(service.url(asked.id))
+    said = {"agency_reference": asked.reference, "receipt_sha256": referral["bundle"]["sha256"]}
+    body = compact(said)
+    headers = {
+        "Content-Type": "application/json",
+        "If-Match": f'"{referral["version"]}"',
+        # The same words for the same referral are the same act, however often they are sent.
+        "Idempotency-Key": hashlib.sha256(asked.id.encode() + body).hexdigest(),
+    }
+    with service.open("POST", service.url(asked.id, "/acknowledge"), headers, body) as reply:
+        print(json.dumps(json.load(reply), indent=1))
+
+
+def receipt(service, asked):
+    """Write the proof of delivery to FILE, the log entry and the log's key beside it."""
+    told = service.json(service.url(asked.id, "/receipt"))
+    for ending, name in (("", "proof"), (".entry.json", "entry"), (".vkey", "vkey")):
+        path = Path(f"{asked.out}{ending}")
+        path.write_text(told[name], encoding="utf-8", newline="")
+        print(path)
+
+
+def parser():
+    """Return the command line."""
+    top = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    top.add_argument("--base", help="address of the service, such as https://duty.example.org")
+    top.add_argument("--client-id", help="the name under which you were admitted")
+    top.add_argument("--key", required=True, help="file of your private key")
+    verbs = top.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("keygen", help="make a key")
+    verbs.add_parser("list", help="list referrals").add_argument("--unread", action="store_true")
+    for name in ("read", "download", "acknowledge", "receipt"):
+        verb = verbs.add_parser(name)
+        verb.add_argument("id", metavar="ID")
+        if name in ("download", "receipt"):
+            verb.add_argument("--out", metavar="FILE", required=True)
+        if name == "acknowledge":
+            verb.add_argument("--reference", metavar="TEXT", required=True)
+    return top
+
+
+def main(arguments=None):
+    """Run one command; 0 = done, 1 = refused or not true, 2 = wrong usage."""
+    top = parser()
+    asked = top.parse_args(arguments)
+    if asked.verb != "keygen" and not (asked.base and asked.client_id):
+        top.error("--base and --client-id are needed")
+    verbs = {
+        "list": list_all,
+        "read": read,
+        "download": download,
+        "acknowledge": acknowledge,
+        "receipt": receipt,
+    }
+    try:
+        if asked.verb == "keygen":
+            keygen(asked)
+        else:
+            service = Service(asked.base, asked.client_id, load_key(asked.key))
+            verbs[asked.verb](service, asked)
+    except (Failed, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

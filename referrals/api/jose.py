@@ -1,0 +1,94 @@
+"""JOSE: the signed tokens that liaison programs send. Ed25519 alone, by either of its names."""
+
+import base64
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jwk import OKPKey
+from joserfc.jws import JWSRegistry, deserialize_compact
+
+from referrals.clients import PRIVATE_MEMBERS
+
+ALGORITHMS = ("Ed25519", "EdDSA")
+JTI = re.compile(r"[\x21-\x7e]{8,128}")
+
+
+class BadToken(ValueError):
+    """A signed token breaks a rule; the message says which."""
+
+
+class _Registry(JWSRegistry):
+    """Reads EdDSA as Ed25519: with a key of that curve they are one signature (RFC 9864)."""
+
+    def get_alg(self, name: str) -> Any:
+        return super().get_alg("Ed25519" if name == "EdDSA" else name)
+
+
+_REGISTRY = _Registry(algorithms=["Ed25519"])
+
+
+@dataclass(frozen=True)
+class Signed:
+    """A compact JWS with JSON inside (RFC 7519). Nothing in it is believed before `check`."""
+
+    text: str
+    header: dict[str, Any]
+    claims: dict[str, Any]
+
+    def check(self, key: OKPKey) -> None:
+        """Raise BadToken unless `key` signed this."""
+        try:
+            deserialize_compact(self.text, key, registry=_REGISTRY)
+        except (JoseError, ValueError) as error:
+            raise BadToken("The signature does not fit the key.") from error
+
+    def number(self, claim: str) -> float:
+        """Return a NumericDate (RFC 7519 section 2)."""
+        value = self.claims.get(claim)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise BadToken(f"The claim {claim} wants a number of seconds.")
+        return float(value)
+
+    def jti(self) -> str:
+        """Return the identifier under which this token may be used once."""
+        value = self.claims.get("jti")
+        if not isinstance(value, str) or not JTI.fullmatch(value):
+            raise BadToken("The claim jti wants 8 to 128 visible ASCII characters.")
+        return value
+
+
+def parse(text: str) -> Signed:
+    """Read a compact JWS whose algorithm we allow, or raise BadToken."""
+    parts = text.split(".")
+    if len(parts) != 3:
+        raise BadToken("This is not a signed JWT.")
+    signed = Signed(text, _object(parts[0]), _object(parts[1]))
+    if signed.header.get("alg") not in ALGORITHMS:
+        raise BadToken(f"The algorithm must be one of {', '.join(ALGORITHMS)}.")
+    return signed
+
+
+def public_key(jwk: object) -> OKPKey:
+    """Return the Ed25519 public key in a JWK, or raise BadToken; a private one is refused."""
+    if not isinstance(jwk, dict) or (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519"):
+        raise BadToken("The header jwk wants an Ed25519 public key.")
+    if PRIVATE_MEMBERS & set(jwk):
+        raise BadToken("The header jwk holds a private key. Never send it; make a new one.")
+    try:
+        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": jwk.get("x")})
+    except (JoseError, ValueError) as error:
+        raise BadToken("The header jwk wants an Ed25519 public key.") from error
+
+
+def _object(part: str) -> dict[str, Any]:
+    try:
+        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    except (ValueError, RecursionError) as error:
+        raise BadToken("This is not a signed JWT.") from error
+    if not isinstance(value, dict):
+        raise BadToken("This is not a signed JWT.")
+    return value

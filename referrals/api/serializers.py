@@ -1,0 +1,122 @@
+"""Serializers: they name the fields that an agency sees, and decide nothing."""
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from referrals.api.authentication import address
+from referrals.docket import Referral, State
+
+VISIBLE = [State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
+
+
+class ListQuery(serializers.Serializer[Any]):
+    """What a list may be asked for."""
+
+    unread = serializers.BooleanField(required=False, allow_null=True, default=None)
+    state = serializers.ChoiceField(VISIBLE, required=False)
+    cursor = serializers.CharField(required=False)
+    limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
+
+
+class BundleSummary(serializers.Serializer[Any]):
+    """The sealed ZIP, before it is collected."""
+
+    size = serializers.IntegerField()
+    sha256 = serializers.CharField()
+
+
+class LinksOfReferral(serializers.Serializer[Any]):
+    """Where to go on."""
+
+    self = serializers.URLField()
+    bundle = serializers.URLField()
+    acknowledge = serializers.URLField()
+    receipt = serializers.URLField()
+
+
+class ReferralSerializer(serializers.Serializer[Referral]):
+    """A referral as its agency sees it: never the finding, other agencies, or what is withheld."""
+
+    id = serializers.UUIDField()
+    number = serializers.CharField()
+    state = serializers.ChoiceField(VISIBLE)
+    version = serializers.IntegerField()
+    kind = serializers.CharField(source="obligation.kind")
+    legal_basis = serializers.ListField(
+        child=serializers.CharField(), source="obligation.because", help_text="Ids of rules."
+    )
+    due_at = serializers.DateTimeField(allow_null=True)
+    delivered_at = serializers.DateTimeField()
+    unread = serializers.SerializerMethodField()
+    released = serializers.ListField(
+        child=serializers.CharField(), source="obligation.release", help_text="Classes of data."
+    )
+    withheld = serializers.JSONField(
+        source="obligation.withhold", help_text="Classes of data that were withheld, with the code."
+    )
+    bundle = BundleSummary()
+    links = serializers.SerializerMethodField()
+
+    def get_unread(self, referral: Referral) -> bool:
+        """Tell whether nobody of the agency read it yet."""
+        return referral.first_read_at is None
+
+    def get_links(self, referral: Referral) -> LinksOfReferral:
+        """Return the addresses of this referral."""
+        return {  # type: ignore[return-value]  # the annotation is for the schema
+            name: address(reverse(f"referral-{route}", args=[referral.pk]))
+            for name, route in (
+                ("self", "detail"),
+                ("bundle", "bundle"),
+                ("acknowledge", "acknowledge"),
+                ("receipt", "receipt"),
+            )
+        }
+
+
+class PageOfReferrals(serializers.Serializer[Any]):
+    """One page, newest first, and the address of the next one."""
+
+    items = ReferralSerializer(many=True)
+    next = serializers.URLField(allow_null=True)
+
+
+class AcknowledgementSerializer(serializers.Serializer[Any]):
+    """What an agency says when it has the bundle."""
+
+    agency_reference = serializers.CharField(max_length=100)
+    receipt_sha256 = serializers.RegexField(
+        r"^[0-9a-f]{64}$", help_text="The SHA-256 of the bundle, computed by the agency."
+    )
+
+
+class AcknowledgedSerializer(serializers.Serializer[Any]):
+    """The acknowledgement as it is on record."""
+
+    number = serializers.CharField(source="referral.number")
+    state = serializers.CharField(source="referral.state")
+    version = serializers.IntegerField(source="referral.version")
+    acknowledged_at = serializers.DateTimeField(source="referral.acknowledged_at")
+    agency_reference = serializers.CharField()
+    receipt_sha256 = serializers.CharField()
+
+
+class ReceiptSerializer(serializers.Serializer[Any]):
+    """The proof that the delivery is in the log, to be checked offline."""
+
+    proof = serializers.CharField(help_text="A tlog-proof, byte for byte.")
+    entry = serializers.CharField(help_text="The log entry, byte for byte; its leaf is hashed.")
+    vkey = serializers.CharField(help_text="The log's public key.")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """Problem details (RFC 9457)."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    code = serializers.CharField(help_text="Stable; decide by this one.")
+    detail = serializers.CharField()
+    errors = serializers.JSONField(required=False, help_text="Per field, the rules broken.")

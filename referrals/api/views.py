@@ -1,0 +1,156 @@
+"""Views: each translates a request, calls one room, and translates what it returns."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
+from rest_framework.decorators import action
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from compliance.audit import checkpoints
+from referrals import docket, receipts
+from referrals.api import conditions, idempotency, pagination, schema
+from referrals.api.authentication import address, caller
+from referrals.api.permissions import MayAcknowledge, MayRead
+from referrals.api.serializers import (
+    AcknowledgedSerializer,
+    AcknowledgementSerializer,
+    ListQuery,
+    ReceiptSerializer,
+    ReferralSerializer,
+)
+from referrals.bundles import Bundle
+from referrals.docket import Referral
+
+
+class OneForm(DefaultContentNegotiation):
+    """Each address answers in one form, whatever Accept says (RFC 9110 section 12.4.1)."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        """Return the one renderer."""
+        return renderers[0], renderers[0].media_type
+
+
+class Referrals(GenericViewSet[Referral]):
+    """The referrals addressed to the caller's agency. Another agency's is not there: a 404."""
+
+    queryset = Referral.objects.none()
+    permission_classes = (MayRead,)
+    content_negotiation_class = OneForm
+    http_method_names = ["get", "head", "post"]
+    lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+    def get_queryset(self) -> QuerySet[Referral]:
+        """Return what the caller's agency may see: the only way in."""
+        return docket.for_agency(caller(self.request).agency).select_related("bundle")
+
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        """Keep everything out of shared caches."""
+        return super().default_response_headers | {"Cache-Control": "private, no-cache"}
+
+    @schema.LIST
+    def list(self, request: Request) -> Response:
+        """List referrals, newest first."""
+        query = ListQuery(data=request.query_params.dict())
+        query.is_valid(raise_exception=True)
+        asked = query.validated_data
+        rows = self.get_queryset()
+        if asked["unread"] is not None:
+            rows = rows.filter(first_read_at__isnull=asked["unread"])
+        if "state" in asked:
+            rows = rows.filter(state=asked["state"])
+        after = pagination.place(asked["cursor"]) if "cursor" in asked else None
+        found, place = pagination.page(rows, after=after, limit=asked["limit"])
+        following = _following(request, place) if place else None
+        return Response(
+            {"items": ReferralSerializer(found, many=True).data, "next": following},
+            headers={"Link": f'<{following}>; rel="next"'} if following else {},
+        )
+
+    @schema.READ
+    def retrieve(self, request: Request, pk: str) -> Response:
+        """Read a referral; it is not unread from here on."""
+        referral = receipts.read(self.get_object(), by=caller(request))
+        tag = conditions.etag(referral.version)
+        if conditions.is_known(request, tag):
+            return Response(status=304, headers={"ETag": tag})
+        return Response(ReferralSerializer(referral).data, headers={"ETag": tag})
+
+    @schema.BUNDLE
+    @action(detail=True)
+    def bundle(self, request: Request, pk: str) -> HttpResponseBase:
+        """Collect the sealed bundle, whole or a range of it."""
+        referral = self.get_object()
+        bundle = referral.bundle
+        headers = _headers(referral, bundle)
+        if conditions.is_known(request, headers["ETag"]):
+            return HttpResponse(status=304, headers={"ETag": headers["ETag"]})
+        if request.method == "HEAD":  # nothing is collected, and no range applies
+            return HttpResponse(headers=headers | _whole(bundle))
+        span = conditions.asked_range(request, headers["ETag"], bundle.size)
+        start, stop = span or (0, bundle.size)
+        return StreamingHttpResponse(
+            receipts.collect(referral, start=start, stop=stop, by=caller(request)),
+            status=206 if span else 200,
+            headers=headers | (_part(bundle, start, stop) if span else _whole(bundle)),
+        )
+
+    @schema.ACKNOWLEDGE
+    @action(detail=True, methods=["post"], permission_classes=[MayAcknowledge])
+    def acknowledge(self, request: Request, pk: str) -> HttpResponse:
+        """Acknowledge a referral under the agency's own reference."""
+        referral = self.get_object()
+        version = conditions.asked_version(request)
+        asked = AcknowledgementSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+
+        def act() -> dict[str, Any]:
+            done = receipts.acknowledge(
+                referral, version=version, by=caller(request), **asked.validated_data
+            )
+            return dict(AcknowledgedSerializer(done).data)
+
+        return idempotency.once(request, act)
+
+    @schema.RECEIPT
+    @action(detail=True)
+    def receipt(self, request: Request, pk: str) -> Response:
+        """Read the proof that the delivery is in the log."""
+        proof, entry = receipts.proof(self.get_object())
+        told = {"proof": proof, "entry": entry.decode(), "vkey": checkpoints.vkey()}
+        return Response(ReceiptSerializer(told).data)
+
+
+def _following(request: Request, place: pagination.Place) -> str:
+    query = urlencode(request.query_params.dict() | {"cursor": place.cursor()})
+    return address(f"{request.path}?{query}")
+
+
+def _headers(referral: Referral, bundle: Bundle) -> dict[str, str]:
+    return {
+        "Content-Type": "application/zip",
+        "Content-Disposition": f'attachment; filename="{referral.number}.zip"',
+        "ETag": conditions.etag(bundle.sha256),
+        "Accept-Ranges": "bytes",
+    }
+
+
+def _whole(bundle: Bundle) -> dict[str, str]:
+    return {
+        "Content-Length": str(bundle.size),
+        "Content-Digest": conditions.digest(bundle.sha256),
+    }
+
+
+def _part(bundle: Bundle, start: int, stop: int) -> dict[str, str]:
+    return {
+        "Content-Length": str(stop - start),
+        "Content-Range": f"bytes {start}-{stop - 1}/{bundle.size}",
+        "Repr-Digest": conditions.digest(bundle.sha256),
+    }

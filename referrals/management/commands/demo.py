@@ -1,0 +1,156 @@
+"""demo: three invented findings through all ten rooms, in an embedded state of its own."""
+
+import argparse
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.serializers.json import DjangoJSONEncoder
+
+from compliance.audit import checkpoints
+from compliance.vault import age
+from referrals import bundles
+from referrals.management import demo_account, demo_journey, demo_story
+from referrals.management.commands import up
+from referrals.management.demo_desk import Desk
+
+OWN_STATE = Path(settings.BASE_DIR) / "var" / "demo"
+MANAGE = Path(settings.BASE_DIR) / "manage.py"
+
+
+class Command(BaseCommand):
+    """`manage.py demo [--out DIR] [--json]`."""
+
+    help = "Takes three invented findings from record to receipt, and tells what happened."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take --out and --json. `--here` is how the command calls itself in its own state."""
+        parser.add_argument("--out", type=Path, help="folder for what an outsider can check")
+        parser.add_argument("--json", action="store_true", help="print one JSON object only")
+        parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Start over in the demo's own state, or, being there, make the journey."""
+        if not options["here"]:
+            start_over(out=options["out"], as_json=options["json"])
+            return
+        self.is_quiet = options["json"] or not sys.stderr.isatty()
+        out, password = options["out"], secrets.token_urlsafe(12)
+        account = self._account(out, password)
+        if options["json"]:
+            self.stdout.write(_json(account))
+        else:
+            self.stdout.write("\n".join(demo_story.tell(account, _go_on(out, password))))
+        if not account["log"]["verifies"]:
+            raise CommandError(demo_story.log_line(account["log"]))
+
+    def _account(self, out: Path | None, password: str) -> dict[str, Any]:
+        started = time.monotonic()
+        up.make_ready()
+        # BKA's key is of the kind that outlasts quantum computers. FBI's is the classic kind, so
+        # that an age program of any year opens the bundle that --out leaves.
+        folder = Path(settings.STATE_DIR) / "agencies"
+        bka, fbi = (
+            Desk("bka", folder, age.HybridIdentity.kind),
+            Desk("fbi", folder, age.X25519Identity.kind),
+        )
+        with up.serving(0) as base:
+            told = demo_journey.take(
+                [bka, fbi], password=password, work=worker, base=base, step=self._step
+            )
+            schema = fetch(base, "/api/schema") if out else b""
+        account = {
+            "schema": "demo/1",
+            "findings": told,
+            "seconds": round(time.monotonic() - started, 1),
+            "log": demo_account.of_log(checkpoints.verify()),
+        }
+        if out:
+            leave(out, fbi, schema, account)
+        return account
+
+    def _step(self, text: str) -> None:
+        if not self.is_quiet:
+            self.stderr.write(f"  · {text}")
+
+
+def start_over(*, out: Path | None, as_json: bool) -> None:
+    """Wipe the demo's own state and run the command there, with no setting from outside."""
+    shutil.rmtree(OWN_STATE, ignore_errors=True)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DUTYLINE_")}
+    words = [sys.executable, str(MANAGE), "demo", "--here"]
+    words += ["--json"] if as_json else []
+    words += ["--out", str(out.absolute())] if out else []
+    done = subprocess.run(words, env=clean | {"DUTYLINE_STATE_DIR": str(OWN_STATE)}, check=False)  # noqa: S603
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+def worker() -> None:
+    """Run the real worker, in a process of its own, until nothing is owed."""
+    done = subprocess.run([sys.executable, str(MANAGE), "work", "--once"], check=False)  # noqa: S603
+    if done.returncode:
+        raise CommandError(f"The worker ended with {done.returncode}. What it wrote is above.")
+
+
+def fetch(base: str, path: str) -> bytes:
+    """Return what a GET of ours answers, as JSON."""
+    connection = HTTPConnection(urlsplit(base).netloc, timeout=30)
+    try:
+        connection.request("GET", path, headers={"Accept": "application/json, */*;q=0.1"})
+        answer = connection.getresponse()
+        body = answer.read()
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise CommandError(f"GET {path} answered {answer.status}.")
+    return body
+
+
+def leave(out: Path, desk: Desk, schema: bytes, account: dict[str, Any]) -> None:
+    """Leave what an outsider can check without us, and nothing else, in a folder."""
+    out.mkdir(parents=True, exist_ok=True)
+    signed = checkpoints.latest()
+    texts = {
+        "allowed_signers": bundles.allowed_signers(),
+        "checkpoint": signed.note if signed else "",
+        "log.vkey": f"{checkpoints.vkey()}\n",
+        "summary.json": f"{_json(account)}\n",
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8")
+    (out / "openapi.json").write_bytes(schema)
+    desk.leave(out)
+
+
+def _go_on(out: Path | None, password: str) -> list[str]:
+    python = Path(sys.executable)
+    if python.is_relative_to(settings.BASE_DIR):
+        python = python.relative_to(settings.BASE_DIR)
+    left = [
+        f"In {out} lies what an outsider can check without us. The bundle there is the one of the",
+        "FBI's sample desk, sealed to a key of the classic kind, which every age program opens:",
+        "    age -d -i agency-identity.txt, for each .age file of bundle.zip",
+        "",
+    ]
+    return [
+        *(left if out else []),
+        "To go on where the demo ended:",
+        f"    DUTYLINE_STATE_DIR={OWN_STATE.relative_to(settings.BASE_DIR)} {python} manage.py up",
+        "Sign in as ana or ben (reviewers), carla or dora (counsel) or cleo (custodian).",
+        f"The password of all five, made for this run: {password}",
+    ]
+
+
+def _json(account: dict[str, Any]) -> str:
+    return json.dumps(account, cls=DjangoJSONEncoder, ensure_ascii=False, indent=2)

@@ -1,0 +1,111 @@
+"""The two commands that check the log: exit 0 when it is true, 1 with one line when it is not."""
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from compliance.audit import entries
+from compliance.audit.entries import AuditEntry
+
+
+def run(*args):
+    out = StringIO()
+    call_command(*args, stdout=out)
+    return out.getvalue()
+
+
+@pytest.fixture
+def sealed(log, write):
+    write(4)
+    log.seal_due()
+    return log
+
+
+class TestVerifyAudit:
+    @pytest.mark.parametrize("args", [[], ["--full"], ["--since", "2"]])
+    def test_a_whole_log_verifies(self, sealed, args):
+        assert run("verify_audit", *args).startswith("The log verifies: 5 entries, root ")
+
+    def test_json_is_one_object_and_nothing_else(self, sealed):
+        report = json.loads(run("verify_audit", "--json"))
+        assert (report["size"], report["first_bad"], report["problem"]) == (5, None, None)
+
+    def test_a_broken_log_is_named_at_its_first_bad_index(self, sealed, unguarded):
+        sealed.AuditLeaf.objects.filter(idx=3).update(hash=bytes(32))
+        with pytest.raises(CommandError, match=r"does not verify. First bad index: 3\.") as refused:
+            run("verify_audit")
+        assert refused.value.returncode == 1
+        assert "\n" not in str(refused.value)
+
+    def test_json_says_it_too(self, sealed, unguarded):
+        sealed.AuditLeaf.objects.filter(idx=3).update(hash=bytes(32))
+        out = StringIO()
+        with pytest.raises(CommandError):
+            call_command("verify_audit", "--json", stdout=out)
+        assert json.loads(out.getvalue())["first_bad"] == 3
+
+    def test_an_outside_checkpoint_is_compared(self, sealed, write, tmp_path):
+        kept = tmp_path / "checkpoint"
+        kept.write_text(sealed.latest().note, encoding="utf-8")
+        write(2)
+        sealed.seal_due()
+        assert run("verify_audit", "--checkpoint", str(kept)).startswith("The log verifies: 7")
+        kept.write_text("nothing", encoding="utf-8")
+        with pytest.raises(CommandError, match=r"does not verify\. A note is text"):
+            run("verify_audit", "--checkpoint", str(kept))
+
+    def test_a_checkpoint_that_cannot_be_read_is_refused(self, db, tmp_path):
+        with pytest.raises(CommandError, match="cannot be read as a checkpoint"):
+            run("verify_audit", "--checkpoint", str(tmp_path / "none"))
+
+    def test_a_missing_key_is_refused(self, sealed, settings):
+        Path(settings.LOG_KEY_FILE).unlink()
+        with pytest.raises(CommandError, match="no signing key"):
+            run("verify_audit")
+
+    @pytest.mark.parametrize(
+        "args", [["--since", "-1"], ["--since", "x"], ["--full", "--since", "1"]]
+    )
+    def test_wrong_usage_is_said(self, args):
+        with pytest.raises(CommandError, match=r"no index|not allowed|expected one"):
+            run("verify_audit", *args)
+
+
+class TestVerifyReceipt:
+    @pytest.fixture
+    def files(self, sealed, tmp_path):
+        entry = AuditEntry.objects.order_by("pk")[2]
+        (tmp_path / "receipt").write_text(sealed.receipt(entry), encoding="utf-8")
+        (tmp_path / "entry").write_bytes(entries.public_data(entry))
+        (tmp_path / "vkey").write_text(f"{sealed.vkey()}\n", encoding="utf-8")
+        return tmp_path
+
+    def check(self, files):
+        entry, vkey = str(files / "entry"), str(files / "vkey")
+        return run("verify_receipt", str(files / "receipt"), "--entry", entry, "--vkey", vkey)
+
+    def test_it_says_where_in_the_log_the_entry_is(
+        self, files, settings, django_assert_num_queries
+    ):
+        with django_assert_num_queries(0):
+            said = self.check(files)
+        assert said == f"The entry is in the log {settings.LOG_ORIGIN}, number 2 of 5.\n"
+
+    @pytest.mark.parametrize("name", ["receipt", "entry", "vkey"])
+    def test_a_change_in_any_file_is_refused(self, files, name):
+        data = (files / name).read_bytes()
+        (files / name).write_bytes(b"x" + data)
+        with pytest.raises(CommandError, match="The receipt proves nothing") as refused:
+            self.check(files)
+        assert refused.value.returncode == 1
+
+    @pytest.mark.parametrize("content", [None, b"\xff"])
+    def test_a_file_that_cannot_be_read_is_refused(self, files, content):
+        (files / "receipt").unlink()
+        if content:
+            (files / "receipt").write_bytes(content)
+        with pytest.raises(CommandError, match="The receipt proves nothing"):
+            self.check(files)

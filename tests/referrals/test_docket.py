@@ -1,0 +1,207 @@
+"""Docket: one signed obligation becomes one referral, and people end it with a reason."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, models, transaction
+from django.utils import timezone
+
+from compliance.audit.entries import AuditEntry
+from compliance.determinations import Determination, Obligation
+from compliance.errors import Malformed, NotPermitted, Stale, WrongState
+from compliance.lifecycle import Work
+from compliance.roles import User
+from compliance.vault import age
+from referrals import docket, receipts
+from referrals.agencies import Agency, NotEnrolled
+from referrals.clients import LiaisonClient
+from referrals.docket import Referral, State
+
+EARLIER, LATER = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
+
+
+def happened(record: models.Model) -> list[tuple[str, str]]:
+    """Tell what the log says of a record, and who did it; the field diffs are left out."""
+    entries = AuditEntry.objects.filter(object_pk=str(record.pk)).order_by("id")
+    told = entries.exclude(event__regex=r"\.(created|updated)$")
+    return list(told.values_list("event", "actor_ref"))
+
+
+@pytest.fixture
+def obligation(signed: Determination) -> Obligation:
+    """What Carla's signature commits us to."""
+    return signed.obligations.get()
+
+
+@pytest.fixture
+def acknowledged(delivered: Referral, lee: LiaisonClient) -> Referral:
+    """The referral, acknowledged by Lee."""
+    said = receipts.acknowledge(
+        delivered, agency_reference="SZ-17", receipt_sha256=delivered.bundle.sha256, by=lee
+    )
+    return said.referral
+
+
+class TestEnter:
+    def test_addresses_the_obligation_to_its_agency(
+        self, entered: Referral, obligation: Obligation, agency: Agency
+    ) -> None:
+        assert (entered.state, entered.agency, entered.version) == (State.ENTERED, agency, 1)
+        assert entered.due_at == obligation.due_at
+        assert str(entered) == entered.number
+        assert entered.number.startswith("R-")
+        assert happened(entered) == [("referral.entered", "system:worker")]
+
+    def test_waits_until_an_agency_is_enrolled(self, obligation: Obligation) -> None:
+        with pytest.raises(NotEnrolled, match="No approved agency is enrolled for bka"):
+            docket.enter(obligation)
+        assert not Referral.objects.exists()
+
+    def test_happens_once(self, entered: Referral) -> None:
+        with pytest.raises(IntegrityError), transaction.atomic():
+            docket.enter(entered.obligation)
+
+
+class TestWithdraw:
+    def test_ends_a_referral_that_no_agency_could_get(self, sealed: Referral, carla: User) -> None:
+        done = docket.withdraw(sealed, because=" The account was a parody. ", version=2, by=carla)
+        assert (done.state, done.withdrawn_by) == (State.WITHDRAWN, carla)
+        assert done.withdrawn_because == "The account was a parody."
+        assert happened(done)[-1] == ("referral.withdrawn", f"user:{carla.pk}")
+
+    def test_comes_too_late_after_delivery(self, delivered: Referral, carla: User) -> None:
+        with pytest.raises(WrongState, match="is delivered; it cannot become withdrawn"):
+            docket.withdraw(delivered, because="A parody.", by=carla)
+
+    def test_is_refused_to_a_reviewer(self, entered: Referral, ana: User) -> None:
+        with pytest.raises(NotPermitted, match=r"The role reviewer may not close referral\."):
+            docket.withdraw(entered, because="A parody.", by=ana)
+
+    def test_wants_a_reason(self, entered: Referral, carla: User) -> None:
+        with pytest.raises(Malformed, match=r"A reason is missing\. Say in a sentence why"):
+            docket.withdraw(entered, because=" ", by=carla)
+
+    def test_is_refused_to_whoever_read_an_older_version(
+        self, sealed: Referral, carla: User
+    ) -> None:
+        with pytest.raises(Stale, match="Somebody else changed this record"):
+            docket.withdraw(sealed, because="A parody.", version=1, by=carla)
+
+
+class TestClose:
+    def test_ends_a_referral_that_its_agency_acknowledged(
+        self, acknowledged: Referral, carla: User
+    ) -> None:
+        done = docket.close(
+            acknowledged, because=" Taken over. ", version=acknowledged.version, by=carla
+        )
+        assert (done.state, done.closed_by) == (State.CLOSED, carla)
+        assert done.closed_because == "Taken over."
+        assert happened(done)[-1] == ("referral.closed", f"user:{carla.pk}")
+
+    def test_is_refused_before_the_agency_acknowledged(
+        self, delivered: Referral, carla: User
+    ) -> None:
+        with pytest.raises(WrongState, match="is delivered; it cannot become closed"):
+            docket.close(delivered, because="Taken over.", by=carla)
+
+    def test_is_refused_to_a_custodian(self, delivered: Referral, cleo: User) -> None:
+        with pytest.raises(NotPermitted, match="The role custodian may not close referral"):
+            docket.close(delivered, because="Taken over.", by=cleo)
+
+    def test_wants_a_reason(self, delivered: Referral, carla: User) -> None:
+        with pytest.raises(Malformed, match="A reason is missing"):
+            docket.close(delivered, because="", by=carla)
+
+    def test_is_refused_to_whoever_read_an_older_version(
+        self, delivered: Referral, carla: User
+    ) -> None:
+        with pytest.raises(Stale):
+            docket.close(delivered, because="Taken over.", version=1, by=carla)
+
+
+class TestEnterDue:
+    def test_enters_what_is_owed_and_the_second_time_nothing(
+        self, obligation: Obligation, agency: Agency
+    ) -> None:
+        assert list(docket.unentered()) == [obligation]
+        assert (docket.enter_due(), docket.enter_due()) == (1, 0)
+        assert Referral.objects.get().obligation == obligation
+        assert not docket.unentered().exists()
+
+    def test_puts_the_work_back_with_its_reason_while_no_agency_is_enrolled(
+        self, obligation: Obligation, identity: age.Identity, enrol: Callable[..., Agency]
+    ) -> None:
+        assert docket.enter_due() == 0
+        owed = Work.objects.get(topic="enter", subject=obligation.pk)
+        assert owed.last_error.startswith("No approved agency is enrolled for bka.")
+        enrol("bka", identity)
+        Work.objects.update(available_at=timezone.now())
+        assert docket.enter_due() == 1
+
+
+class TestOverdue:
+    @pytest.mark.parametrize(
+        ("due_at", "delivered_at", "late"),
+        [
+            (None, None, False),
+            (LATER, None, False),
+            (EARLIER, None, True),
+            (EARLIER, EARLIER - timedelta(minutes=1), False),
+            (EARLIER, LATER, True),
+        ],
+    )
+    def test_is_what_the_agency_could_not_get_in_time(
+        self, due_at: Any, delivered_at: Any, late: bool
+    ) -> None:
+        assert Referral(due_at=due_at, delivered_at=delivered_at).is_overdue is late
+
+    def test_lists_what_should_have_been_delivered_by_now(
+        self, sealed: Referral, carla: User
+    ) -> None:
+        Referral.objects.update(due_at=LATER)
+        assert not docket.overdue().exists()
+        Referral.objects.update(due_at=EARLIER)
+        assert list(docket.overdue()) == [sealed]
+        docket.withdraw(sealed, because="A parody.", by=carla)
+        assert not docket.overdue().exists()
+
+
+class TestForAgency:
+    def test_shows_nothing_before_delivery(self, sealed: Referral, agency: Agency) -> None:
+        assert not docket.for_agency(agency).exists()
+
+    def test_shows_an_agency_its_own_referrals_only(
+        self, delivered: Referral, agency: Agency, enrol: Callable[..., Agency]
+    ) -> None:
+        other = enrol("fbi", age.generate_identity(age.X25519))
+        assert list(docket.for_agency(agency)) == [delivered]
+        assert not docket.for_agency(other).exists()
+
+    def test_shows_what_was_acknowledged_and_closed(
+        self, acknowledged: Referral, agency: Agency, carla: User
+    ) -> None:
+        assert list(docket.for_agency(agency)) == [acknowledged]
+        docket.close(acknowledged, because="Taken over.", by=carla)
+        assert list(docket.for_agency(agency)) == [acknowledged]
+
+
+class TestConstraints:
+    @pytest.mark.parametrize("state", [each for each in State if each != State.ENTERED])
+    def test_let_no_state_stand_without_its_stamps(self, state: str, entered: Referral) -> None:
+        with (
+            pytest.raises(IntegrityError, match=f"referral_{state}_is_stamped"),
+            transaction.atomic(),
+        ):
+            Referral.objects.update(state=state)
+
+    @pytest.mark.parametrize("state", [State.CLOSED, State.WITHDRAWN])
+    def test_let_nobody_end_a_referral_without_a_name(self, state: str, entered: Referral) -> None:
+        alone = {"state": state, f"{state}_at": timezone.now()}
+        with (
+            pytest.raises(IntegrityError, match=f"referral_{state}_is_stamped"),
+            transaction.atomic(),
+        ):
+            Referral.objects.update(**alone)
