@@ -8,9 +8,11 @@ from typing import Any, cast
 from django.contrib.admin import AdminSite
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.db.models import Exists, Model, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
@@ -66,7 +68,7 @@ class DeskSite(AdminSite):
 
     def index(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """Show what waits, most urgent first."""
         user = cast(User, request.user)
         piles = [_overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(user), _failing()]
@@ -194,7 +196,7 @@ def _obligation(obligation: Obligation) -> Row:
 
 
 def _page(record: Model) -> str:
-    return reverse(admin_urlname(cast(Any, record._meta), "change"), args=[record.pk])
+    return reverse(admin_urlname(cast(Any, record._meta), SafeString("change")), args=[record.pk])
 
 
 def _when(due: datetime | None) -> str:

@@ -40,7 +40,7 @@ def _in(*states: str) -> Callable[[Any, User], bool]:
 
 
 def _added_by_another(record: Any, user: User) -> bool:
-    return record.state == agencies.State.ADDED and record.added_by_id != user.pk
+    return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
 
 
 not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)

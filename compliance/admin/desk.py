@@ -159,7 +159,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         """Return the label and the value of one field."""
         field, value = self.opts.get_field(name), getattr(record, name)
         shown = display_for_field(value, cast("models.Field[Any, Any]", field), "none")
-        return capfirst(label_for_field(name, self.model, self)), shown
+        return capfirst(str(label_for_field(name, self.model, self))), shown
 
     def parts(self, record: Any) -> Iterable[models.Model]:
         """Return the records whose events belong to this record's story."""

@@ -46,7 +46,7 @@ class Lines(forms.CharField):
     def to_python(self, value: Any) -> Any:
         """Return the particulars by name."""
         found: dict[str, str] = {}
-        for line in filter(None, map(str.strip, super().to_python(value).splitlines())):
+        for line in filter(None, map(str.strip, (super().to_python(value) or "").splitlines())):
             name, colon, said = (part.strip() for part in line.partition(":"))
             if not colon or not said or name in found:
                 raise ValidationError(f"Write {line[:60]!r} as `name: value`, each name once.")
@@ -80,7 +80,7 @@ class Asking(forms.Form):
     template_name = "admin/desk_form.html"
 
     def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **kwargs | {"label_suffix": ""})
         self.record = record
         if "version" in self.fields:
             self.fields["version"].initial = record.version
@@ -200,7 +200,7 @@ class NewFinding(Zoned):
     def save(self, by: User) -> Finding:
         """Record the finding and its facts, both or neither."""
         told = self.cleaned_data
-        rungs = {rung: told[field] for rung, field in findings.RUNGS.items() if told[field]}
+        rungs = {str(rung): told[field] for rung, field in findings.RUNGS.items() if told[field]}
         particulars = {key: told[key] for key in findings.CLASSES if told[key]}
         with transaction.atomic():
             finding = findings.record(

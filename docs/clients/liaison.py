@@ -157,7 +157,7 @@ def opened(request):
     if not request.full_url.startswith(("https://", "http://")):
         raise Failed("--base wants an address that begins with https://.")
     try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)  # noqa: S310
+        return urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:
             raise Failed(refusal(error.code, error.read(65536))) from None

@@ -49,7 +49,11 @@ class Signed:
     def number(self, claim: str) -> float:
         """Return a NumericDate (RFC 7519 section 2)."""
         value = self.claims.get(claim)
-        if type(value) not in (int, float) or not math.isfinite(value):
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not math.isfinite(value)
+        ):
             raise BadToken(f"The claim {claim} wants a number of seconds.")
         return float(value)
 
@@ -79,7 +83,7 @@ def public_key(jwk: object) -> OKPKey:
     if PRIVATE_MEMBERS & set(jwk):
         raise BadToken("The header jwk holds a private key. Never send it; make a new one.")
     try:
-        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": jwk.get("x")})
+        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": str(jwk.get("x"))})
     except (JoseError, ValueError) as error:
         raise BadToken("The header jwk wants an Ed25519 public key.") from error
 

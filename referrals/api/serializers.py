@@ -119,4 +119,6 @@ class ProblemSerializer(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="Stable; decide by this one.")
     detail = serializers.CharField()
-    errors = serializers.JSONField(required=False, help_text="Per field, the rules broken.")
+    errors = serializers.JSONField(  # type: ignore[assignment]
+        required=False, help_text="Per field, the rules broken."
+    )

@@ -1,6 +1,7 @@
 """Tokens: where a program proves who it is and gets a token of five minutes, bound to its key."""
 
-from django.http import QueryDict
+from typing import Any
+
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -95,7 +96,7 @@ def token_endpoint() -> str:
     return address(reverse("token"))
 
 
-def _one(form: QueryDict, name: str) -> str:
+def _one(form: Any, name: str) -> str:
     """Return a parameter, empty if absent; twice is an error (RFC 6749 section 3.2)."""
     values = form.getlist(name)
     if len(values) > 1:
@@ -103,7 +104,7 @@ def _one(form: QueryDict, name: str) -> str:
     return str(values[0]) if values else ""
 
 
-def _client(form: QueryDict) -> LiaisonClient:
+def _client(form: Any) -> LiaisonClient:
     if _one(form, "client_assertion_type") != JWT_BEARER:
         raise OAuthProblem(401, "invalid_client", f"client_assertion_type must be {JWT_BEARER}.")
     try:

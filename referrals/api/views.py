@@ -68,8 +68,9 @@ class Referrals(GenericViewSet[Referral]):
         after = pagination.place(asked["cursor"]) if "cursor" in asked else None
         found, place = pagination.page(rows, after=after, limit=asked["limit"])
         following = _following(request, place) if place else None
+        shown = ReferralSerializer(found, many=True)  # type: ignore[arg-type]
         return Response(
-            {"items": ReferralSerializer(found, many=True).data, "next": following},
+            {"items": shown.data, "next": following},
             headers={"Link": f'<{following}>; rel="next"'} if following else {},
         )
 

@@ -5,10 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import documents
 import pytest
 from django.apps import apps
-
-import documents
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = [ROOT / "compliance", ROOT / "referrals", ROOT / "config"]

@@ -1,6 +1,5 @@
 """Agencies: Cleo enrols them, Carla approves, and nothing is sealed to a key nobody read back."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -190,9 +189,7 @@ class TestSealingKey:
         assert agencies.sealing_key(agency) == newer
 
     def test_refuses_when_no_key_is_approved(self, key: AgencyKey) -> None:
-        with pytest.raises(
-            KeyUnusable, match=r"The agency bka has no approved, unexpired key\."
-        ):
+        with pytest.raises(KeyUnusable, match=r"The agency bka has no approved, unexpired key\."):
             agencies.sealing_key(key.agency)
 
     def test_refuses_a_key_that_expired_since(self, agency: Agency) -> None:

@@ -22,13 +22,21 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add one sub-command for each question."""
         commands = parser.add_subparsers(dest="command", required=True)
-        check = commands.add_parser("check", help="read every rulebook; find what never or always holds")
-        test = commands.add_parser("test", help="run golden cases: the shipped ones, or the files given")
+        check = commands.add_parser(
+            "check", help="read every rulebook; find what never or always holds"
+        )
+        test = commands.add_parser(
+            "test", help="run golden cases: the shipped ones, or the files given"
+        )
         test.add_argument("files", nargs="*", metavar="FILE")
         determine = commands.add_parser("determine", help="print what the law says of determine/1")
-        determine.add_argument("file", metavar="FILE", help="JSON or JSON Lines; - is standard input")
+        determine.add_argument(
+            "file", metavar="FILE", help="JSON or JSON Lines; - is standard input"
+        )
         explain = commands.add_parser("explain", help="print why: the proof of each rule named")
-        explain.add_argument("file", metavar="FACTS", help="one determine/1 object; - is standard input")
+        explain.add_argument(
+            "file", metavar="FACTS", help="one determine/1 object; - is standard input"
+        )
         explain.add_argument("rules", nargs="+", metavar="RULE")
         for command in (check, test, determine, explain):
             command.add_argument("--json", action="store_true", help="print one JSON object")
@@ -36,13 +44,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Answer with exit status 0, or refuse with one line and exit status 1."""
         try:
-            getattr(self, options["command"])(options)
+            self.ACTIONS[options["command"]](self, options)
         except Problems as refused:
             if options["json"]:
                 self._print(_refusal(refused))
             raise CommandError(str(refused)) from refused
 
-    def check(self, options: Mapping[str, Any], **_: Any) -> None:
+    def review(self, options: Mapping[str, Any]) -> None:
         """Read the shipped law and look for rules that say nothing."""
         rules = jurisdictions.read(releases.shipped_texts())
         found = solve.findings(rules)
@@ -87,7 +95,11 @@ class Command(BaseCommand):
         if options["json"]:
             self._print({name: proofs[name] for name in names})
         else:
-            self.stdout.write("\n".join(render.certificate(rules, name, proofs[name]) for name in names))
+            self.stdout.write(
+                "\n".join(render.certificate(rules, name, proofs[name]) for name in names)
+            )
+
+    ACTIONS = {"check": review, "test": test, "determine": determine, "explain": explain}
 
     def _determine(self, rules: RuleSet, text: str) -> Problems | None:
         try:
@@ -104,7 +116,7 @@ class Command(BaseCommand):
 def _tested(verdicts: list[cases.Verdict]) -> list[str]:
     """Return one line a case, what differs below it, and the sum of all."""
     lines = [line for verdict in verdicts for line in _verdict(verdict)]
-    count = {status: 0 for status in ("passed", "in part", "differs", "journey")}
+    count = dict.fromkeys(("passed", "in part", "differs", "journey"), 0)
     for verdict in verdicts:
         count[verdict.status] += 1
     return [
@@ -122,7 +134,9 @@ def _verdict(verdict: cases.Verdict) -> list[str]:
         lines[0] += f"; compared: {', '.join(verdict.compared) or 'nothing'}"
         lines[0] += f"; not compared: {', '.join(verdict.left_out)}" if verdict.left_out else ""
     for each in verdict.differences:
-        expected, found = (jurisdictions.canonical(each[key]).decode() for key in ("expected", "found"))
+        expected, found = (
+            jurisdictions.canonical(each[key]).decode() for key in ("expected", "found")
+        )
         lines.append(f"  {each['key']}: expected {expected}, found {found}")
     return lines
 
@@ -156,6 +170,31 @@ def _json(text: str) -> Any:
         return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Problems([Problem("", 0, "", f"is not JSON: {error}")]) from error
+
+
+ASKED = {"schema", "rule_time", "clocks", "facts", "simulate"}
+
+
+def _asked(given: Any) -> dict[str, Any]:
+    """Return what a determine/1 object asks, or refuse another shape, each fault by its path."""
+    if not isinstance(given, dict):
+        raise Problems([Problem("", 0, "", "wants one object of the form determine/1")])
+    faults = [Problem("", 0, name, "is not known here") for name in sorted(set(given) - ASKED)]
+    if given.get("schema") != "determine/1":
+        faults.append(Problem("", 0, "schema", "wants determine/1"))
+    if not isinstance(given.get("rule_time"), str):
+        faults.append(Problem("", 0, "rule_time", "wants a time in quotes, in UTC"))
+    for name, kind in (("clocks", dict), ("facts", dict), ("simulate", list)):
+        if not isinstance(given.get(name, kind()), kind):
+            faults.append(Problem("", 0, name, "has not the form of determine/1"))
+    if faults:
+        raise Problems(faults)
+    return {
+        "rule_time": given["rule_time"],
+        "clocks": given.get("clocks", {}),
+        "facts": given.get("facts", {}),
+        "simulate": given.get("simulate", []),
+    }
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
