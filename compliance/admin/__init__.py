@@ -310,6 +310,7 @@ class LogDesk(Desk):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Let those read the log whose role may."""
-        return person(request).may(Permission.READ_LOG)
+        user = request.user
+        return isinstance(user, User) and user.may(Permission.READ_LOG)
 
     has_module_permission = has_view_permission

@@ -141,10 +141,15 @@ class FactSheet(Asking):
     source = forms.CharField(label="Source of these facts", required=False)
 
 
+@cache
+def _zones() -> list[tuple[str, str]]:
+    return [(name, name) for name in sorted({"UTC", *available_timezones()})]
+
+
 class Zoned(Asking):
     """A form with times in one named zone."""
 
-    zone = forms.ChoiceField(label="Time zone", choices=lambda: _zones(), initial="UTC")
+    zone = forms.ChoiceField(label="Time zone", choices=_zones, initial="UTC")
 
     def clean(self) -> dict[str, Any]:
         """Return what was typed, each time as an instant."""
@@ -209,11 +214,6 @@ class NewFinding(Zoned):
             if told["values"]:
                 facts.assert_facts(finding, told["values"], source=told["source"], by=by)
         return finding
-
-
-@cache
-def _zones() -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted({"UTC", *available_timezones()})]
 
 
 def _instant(at: datetime, zone: str) -> datetime:

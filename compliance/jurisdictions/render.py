@@ -70,7 +70,7 @@ def _tree(tree: Mapping[str, Any], words: Vocabulary, depth: int) -> Iterator[st
     if "fact" in tree:
         yield head + _test(tree, words)
         return
-    branch = logic.branch_of(tree)
+    branch = logic.branch_of(dict(tree))
     yield head + BRANCHES[branch]
     for part in tree[branch]:
         yield from _tree(part, words, depth + 1)

@@ -98,8 +98,10 @@ def _problem(error: Exception) -> Problem | None:
 
 def _framework(error: APIException) -> Problem:
     """Translate an exception of the framework. Its own words may repeat input; ours do not."""
-    wait = {"Retry_After": f"{error.wait:.0f}"} if isinstance(error, Throttled) else {}
-    code = error.detail.code if isinstance(error.detail, ErrorDetail) else error.default_code
+    wait = (
+        {"Retry_After": f"{getattr(error, 'wait', 0):.0f}"} if isinstance(error, Throttled) else {}
+    )
+    code = str(error.detail.code if isinstance(error.detail, ErrorDetail) else error.default_code)
     return Problem(error.status_code, code, f"{HTTPStatus(error.status_code).phrase}.", **wait)
 
 

@@ -98,7 +98,8 @@ class Vocabulary:
             "count": self._count,
             "time": self._time,
         }
-        return check.get(fact.type, self._choice)(fact, value)
+        found: Callable[..., Any] = check.get(fact.type, self._choice)
+        return found(fact, value)
 
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
         """Report what does not fit together within the vocabulary."""
