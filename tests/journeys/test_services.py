@@ -44,14 +44,14 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def start(tmp_path: Path, *command: str) -> subprocess.Popen[bytes]:
-    log = (tmp_path / f"{command[0]}.log").open("wb")
-    return subprocess.Popen(
-        [sys.executable, "-m", "celery", "-A", "config.celery", *command],
-        cwd=ROOT,
-        env=environment(tmp_path),
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
+    with (tmp_path / f"{command[0]}.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "config.celery", *command],
+            cwd=ROOT,
+            env=environment(tmp_path),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 @pytest.fixture
