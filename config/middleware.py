@@ -1,6 +1,7 @@
 """Middleware: who acts in this request, and what a page of ours may load."""
 
 from collections.abc import Callable
+from ipaddress import ip_address
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -49,8 +50,15 @@ class WhoActs:
 
 
 def remote_address(request: HttpRequest) -> str | None:
-    """Return the address that the outermost trusted proxy saw, never what the client claims."""
+    """Return the address that the outermost trusted proxy saw, never what the client claims.
+
+    What is no address (a Unix socket, a hop with a port) is unknown: the log takes addresses only.
+    """
     hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop]
+    seen = request.META.get("REMOTE_ADDR", "")
     if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
-        return hops[-settings.TRUSTED_PROXIES]
-    return request.META.get("REMOTE_ADDR")
+        seen = hops[-settings.TRUSTED_PROXIES]
+    try:
+        return str(ip_address(seen))
+    except ValueError:
+        return None
