@@ -134,9 +134,7 @@ def confirm(finding: Finding, *, because: str, version: int | None = None, by: U
     """Confirm a colleague's finding. The first of the two gates."""
     roles.require(by, Permission.CONFIRM_FINDING)
     _require_second(finding, by)
-    _require_reason(because)
-    lifecycle.check_version(finding, version)
-    return lifecycle.advance(finding, State.CONFIRMED, by=by, because=because.strip())
+    return lifecycle.advance(finding, State.CONFIRMED, because=because, version=version, by=by)
 
 
 @audit.attributed
@@ -144,9 +142,7 @@ def dismiss(finding: Finding, *, because: str, version: int | None = None, by: U
     """Dismiss a finding: nothing follows from it, and the reason stays on record."""
     roles.require(by, Permission.CONFIRM_FINDING)
     _require_second(finding, by)
-    _require_reason(because)
-    lifecycle.check_version(finding, version)
-    return lifecycle.advance(finding, State.DISMISSED, by=by, because=because.strip())
+    return lifecycle.advance(finding, State.DISMISSED, because=because, version=version, by=by)
 
 
 def clocks(finding: Finding) -> dict[str, datetime]:
@@ -162,11 +158,6 @@ def clocks(finding: Finding) -> dict[str, datetime]:
 def _require_second(finding: Finding, by: User) -> None:
     if finding.recorded_by_id == by.pk:
         raise SamePerson("The person who recorded a finding cannot decide on it. Ask a colleague.")
-
-
-def _require_reason(because: str) -> None:
-    if not because.strip():
-        raise Malformed("A reason is missing. Say in a sentence why you decide so.")
 
 
 def _check_statement(statement: str) -> None:

@@ -2,17 +2,17 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.db import DatabaseError, models, transaction
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from compliance import audit
 from compliance.audit.context import acting, new_cid
-from compliance.errors import Refused, Stale, WrongState
+from compliance.errors import Malformed, Refused, Stale, WrongState
 from compliance.roles import User
 
 log = logging.getLogger(__name__)
@@ -25,15 +25,28 @@ LONGEST_PAUSE = timedelta(minutes=15)
 
 
 @transaction.atomic
-def advance(record: R, to: str, *, by: User | None, because: str = "", **stamps: object) -> R:
-    """Move `record` to the state `to`, stamp it, log it and return it, or refuse."""
+def advance(
+    record: R,
+    to: str,
+    *,
+    because: str = "",
+    version: int | None = None,
+    by: User | None,
+) -> R:
+    """Move `record` to the state `to`, stamp it, log it and return it, or refuse.
+
+    `version` is the one that the caller read: Stale if somebody else was faster. A state that
+    has a field for its reason wants one.
+    """
     current: Any = type(record)._default_manager.select_for_update().get(pk=record.pk)
+    if version not in (None, current.version):
+        raise Stale
     if to not in current.MOVES.get(current.state, ()):
         raise WrongState(f"{current} is {current.state}; it cannot become {to}.")
     was, current.state = current.state, to
-    stamps = {f"{to}_at": timezone.now(), **stamps} | ({f"{to}_by": by} if by else {})
-    if because:
-        stamps[f"{to}_because"] = because
+    stamps: dict[str, object] = {f"{to}_at": timezone.now()} | ({f"{to}_by": by} if by else {})
+    if hasattr(current, f"{to}_because"):
+        stamps[f"{to}_because"] = _reason(because)
     for field, value in stamps.items():
         setattr(current, field, value)
     current.version += 1
@@ -42,10 +55,10 @@ def advance(record: R, to: str, *, by: User | None, because: str = "", **stamps:
     return current  # type: ignore[no-any-return]
 
 
-def check_version(record: Any, version: int | None) -> None:
-    """Refuse when `version` is not the one on record: somebody else was faster."""
-    if version is not None and record.version != version:
-        raise Stale
+def _reason(because: str) -> str:
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why you decide so.")
+    return because.strip()
 
 
 def stamped(model: str, state: str, *, by: bool = True) -> models.CheckConstraint:
@@ -131,7 +144,7 @@ def give_back(row: Work, error: Exception) -> None:
 
 def pull(
     topic: str,
-    owed: Iterable[R],
+    owed: models.QuerySet[R],
     act: Callable[..., object],
     *,
     prepare: Callable[[R], Any] | None = None,
@@ -141,17 +154,16 @@ def pull(
     `prepare` works outside any transaction (files, the network); `act` gets what it returned,
     and is one transaction with the mark that it is done.
     """
-    records = {}
     for record in owed:
-        key = f"{topic}:{record.pk}"
         Work.objects.get_or_create(
-            key=key, defaults={"topic": topic, "subject": record.pk, "cid": new_cid()}
+            key=f"{topic}:{record.pk}",
+            defaults={"topic": topic, "subject": record.pk, "cid": new_cid()},
         )
-        records[record.pk] = record
     done = 0
     while row := claim(topic):
-        if row.subject in records:
-            done += _do(row, records[row.subject], act, prepare)
+        # Asked anew under the lease: the row may be another worker's, younger than our list.
+        if still := owed.filter(pk=row.subject).first():
+            done += _do(row, still, act, prepare)
         else:  # no longer owed: a person was faster, or an earlier pass did it
             finish(row)
     return done
@@ -165,7 +177,7 @@ def _do(row: Work, record: Any, act: Callable[..., object], prepare: Any) -> int
             with transaction.atomic():
                 act(record, *ready)
                 finish(row)
-        except (Refused, DatabaseError, OSError, ValueError) as error:
+        except Exception as error:  # a bug too: one record must not stop all the others
             give_back(row, error)
             return 0
     return 1

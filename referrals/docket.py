@@ -8,7 +8,6 @@ from django.utils import timezone
 
 from compliance import audit, lifecycle, roles
 from compliance.determinations import Obligation
-from compliance.errors import Malformed
 from compliance.findings import reference
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
@@ -101,18 +100,14 @@ def enter(obligation: Obligation) -> Referral:
 def withdraw(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
     """Withdraw a referral that no agency could get yet."""
     roles.require(by, Permission.CLOSE_REFERRAL)
-    _require_reason(because)
-    lifecycle.check_version(referral, version)
-    return lifecycle.advance(referral, State.WITHDRAWN, by=by, because=because.strip())
+    return lifecycle.advance(referral, State.WITHDRAWN, because=because, version=version, by=by)
 
 
 @audit.attributed
 def close(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
     """Close a referral that its agency acknowledged."""
     roles.require(by, Permission.CLOSE_REFERRAL)
-    _require_reason(because)
-    lifecycle.check_version(referral, version)
-    return lifecycle.advance(referral, State.CLOSED, by=by, because=because.strip())
+    return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
 
 
 def unentered() -> QuerySet[Obligation]:
@@ -138,8 +133,3 @@ def for_agency(agency: Agency) -> QuerySet[Referral]:
     return Referral.objects.filter(
         agency=agency, state__in=[State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
     ).select_related("agency", "obligation__determination__finding")
-
-
-def _require_reason(because: str) -> None:
-    if not because.strip():
-        raise Malformed("A reason is missing. Say in a sentence why you decide so.")

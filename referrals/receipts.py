@@ -80,9 +80,8 @@ def acknowledge(
         raise Malformed("agency_reference wants 1 to 100 characters.")
     if not SHA256.fullmatch(receipt_sha256) or receipt_sha256 != referral.bundle.sha256:
         raise Malformed("receipt_sha256 is not the SHA-256 of this bundle. Download it again.")
-    lifecycle.check_version(referral, version)
     with _as(by):
-        done = lifecycle.advance(referral, docket.State.ACKNOWLEDGED, by=None)
+        done = lifecycle.advance(referral, docket.State.ACKNOWLEDGED, version=version, by=None)
     return Acknowledgement.objects.create(
         referral=done,
         client=by,

@@ -157,7 +157,7 @@ class TestRevokeKey:
             agencies.sealing_key(agency)
 
     def test_wants_a_reason(self, key: AgencyKey, carla: User) -> None:
-        with pytest.raises(Malformed, match=r"A reason is missing\. .* why the key is revoked\."):
+        with pytest.raises(Malformed, match="A reason is missing"):
             agencies.revoke_key(key, because=" ", by=carla)
 
     def test_is_refused_to_a_reviewer(self, key: AgencyKey, ana: User) -> None:

@@ -111,9 +111,9 @@ class TestClose:
         with pytest.raises(NotPermitted, match="The role custodian may not close referral"):
             docket.close(delivered, because="Taken over.", by=cleo)
 
-    def test_wants_a_reason(self, delivered: Referral, carla: User) -> None:
+    def test_wants_a_reason(self, acknowledged: Referral, carla: User) -> None:
         with pytest.raises(Malformed, match="A reason is missing"):
-            docket.close(delivered, because="", by=carla)
+            docket.close(acknowledged, because="", by=carla)
 
     def test_is_refused_to_whoever_read_an_older_version(
         self, delivered: Referral, carla: User
