@@ -1,0 +1,209 @@
+"""Every verb leaves exactly one event of its own, and all that it leaves names who did it."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import pytest
+from django.utils import timezone
+from joserfc.jwk import OKPKey
+from test_rules_of_the_house import VERBS
+
+from compliance import determinations, evidence, facts, findings, preservation
+from compliance.audit.entries import AuditEntry
+from compliance.vault import age, uploads
+from referrals import agencies, clients, docket, receipts
+
+NOW = timezone.now()
+LATER = NOW + timedelta(days=30)
+DIFFS = re.compile(r".*\.(created|updated|deleted)")
+
+Get = Callable[[str], Any]
+Act = Callable[[], Any]
+
+
+def _attach(get: Get) -> Act:
+    upload = uploads.seal(BytesIO(b"Tonight."), "post.txt", "text/plain")
+    return partial(
+        evidence.attach, get("finding"), upload, field_class="C_pub", acquired_at=NOW, by=get("ana")
+    )
+
+
+def _sign_profile(get: Get) -> Act:
+    recorded = facts.record_profile({"provider.size": "large"}, by=get("carla"))
+    return partial(facts.sign_profile, recorded, by=get("dora"))
+
+
+def _release(get: Get) -> Act:
+    hold = preservation.place(get("signed"))
+    return partial(preservation.release, hold, because="The court said so.", by=get("carla"))
+
+
+def _enrol(get: Get) -> Act:
+    return partial(agencies.enrol, authority="bka", name="Sample desk", by=get("cleo"))
+
+
+def _add_key(get: Get) -> Act:
+    recipient = str(age.generate_identity().recipient)
+    return partial(agencies.add_key, get("agency"), recipient, expires_at=LATER, by=get("cleo"))
+
+
+def _approve_key(get: Get) -> Act:
+    key = _add_key(get)()
+    return partial(agencies.approve_key, key, fingerprint=key.fingerprint, by=get("carla"))
+
+
+def _admit(get: Get) -> Act:
+    return partial(
+        clients.admit,
+        get("agency"),
+        client_id="mia",
+        public_key=OKPKey.generate_key("Ed25519").as_dict(private=False),
+        scopes=["referrals:read"],
+        expires_at=LATER,
+        by=get("cleo"),
+    )
+
+
+def _approve_client(get: Get) -> Act:
+    client = _admit(get)()
+    heard = clients.thumbprint(client)
+    return partial(clients.approve, client, thumbprint_heard=heard, by=get("carla"))
+
+
+def _acknowledge(get: Get) -> Act:
+    referral = get("delivered")
+    return partial(
+        receipts.acknowledge,
+        referral,
+        agency_reference="SZ-17",
+        receipt_sha256=referral.bundle.sha256,
+        by=get("lee"),
+    )
+
+
+def _close(get: Get) -> Act:
+    done = _acknowledge(get)().referral
+    return partial(docket.close, done, because="Taken over.", by=get("carla"))
+
+
+def _whole(pieces: Act) -> Act:
+    return lambda: b"".join(pieces())
+
+
+# verb: how it is made ready, the event that it leaves, who is named
+VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
+    "findings.record": (
+        lambda get: partial(
+            findings.record,
+            statement="An account announces an attack.",
+            particulars={},
+            rungs={"suspicion": NOW},
+            by=get("ana"),
+        ),
+        "finding.recorded", "ana",
+    ),
+    "findings.confirm": (
+        lambda get: partial(findings.confirm, get("finding"), because="Seen.", by=get("ben")),
+        "finding.confirmed", "ben",
+    ),
+    "findings.dismiss": (
+        lambda get: partial(findings.dismiss, get("finding"), because="Parody.", by=get("ben")),
+        "finding.dismissed", "ben",
+    ),
+    "facts.assert_facts": (
+        lambda get: partial(
+            facts.assert_facts,
+            get("finding"),
+            {"threat.imminent": True},
+            source="the post",
+            by=get("ana"),
+        ),
+        "facts.asserted", "ana",
+    ),
+    "facts.record_profile": (
+        lambda get: partial(facts.record_profile, {"provider.size": "large"}, by=get("carla")),
+        "profile.recorded", "carla",
+    ),
+    "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
+    "evidence.attach": (_attach, "evidence.attached", "ana"),
+    "evidence.read": (
+        lambda get: _whole(
+            partial(evidence.read, get("item"), purpose="Review.", by=get("ben"))
+        ),
+        "evidence.viewed", "ben",
+    ),
+    "determinations.sign": (
+        lambda get: partial(
+            determinations.sign, get("proposed"), because="It holds.", by=get("carla")
+        ),
+        "determination.signed", "carla",
+    ),
+    "determinations.decline": (
+        lambda get: partial(
+            determinations.decline, get("proposed"), because="A parody.", by=get("carla")
+        ),
+        "determination.declined", "carla",
+    ),
+    "preservation.release": (_release, "hold.released", "carla"),
+    "agencies.enrol": (_enrol, "agency.added", "cleo"),
+    "agencies.approve": (
+        lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
+        "agency.approved", "carla",
+    ),
+    "agencies.add_key": (_add_key, "agencykey.added", "cleo"),
+    "agencies.approve_key": (_approve_key, "agencykey.approved", "carla"),
+    "agencies.revoke_key": (
+        lambda get: partial(
+            agencies.revoke_key, get("agency").keys.get(), because="Lost.", by=get("carla")
+        ),
+        "agencykey.revoked", "carla",
+    ),
+    "clients.admit": (_admit, "liaisonclient.added", "cleo"),
+    "clients.approve": (_approve_client, "liaisonclient.approved", "carla"),
+    "clients.revoke": (
+        lambda get: partial(clients.revoke, get("lee"), because="Left.", by=get("carla")),
+        "liaisonclient.revoked", "carla",
+    ),
+    "docket.withdraw": (
+        lambda get: partial(docket.withdraw, get("entered"), because="Parody.", by=get("carla")),
+        "referral.withdrawn", "carla",
+    ),
+    "docket.close": (_close, "referral.closed", "carla"),
+    "receipts.read": (
+        lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
+        "referral.read", "liaison:lee",
+    ),
+    "receipts.collect": (
+        lambda get: _whole(partial(receipts.collect, get("delivered"), by=get("lee"))),
+        "bundle.collected", "liaison:lee",
+    ),
+    "receipts.acknowledge": (_acknowledge, "referral.acknowledged", "liaison:lee"),
+}  # fmt: skip
+
+
+class TestVerb:
+    def test_of_a_person_or_an_agency_is_tried_here(self) -> None:
+        named = {
+            f"{re.sub(r'.*/|[.]py', '', module)}.{name}"
+            for module, names in VERBS.items()
+            for name in names
+        }
+        assert set(VERB) == named
+
+    @pytest.mark.parametrize("verb", VERB)
+    @pytest.mark.django_db(transaction=True)
+    def test_leaves_one_event_and_no_trace_of_anybody_else(
+        self, verb: str, request: pytest.FixtureRequest
+    ) -> None:
+        make_ready, event, who = VERB[verb]
+        actor = who if ":" in who else f"user:{request.getfixturevalue(who).pk}"
+        act = make_ready(request.getfixturevalue)
+        before = set(AuditEntry.objects.values_list("pk", flat=True))
+        act()
+        left = AuditEntry.objects.exclude(pk__in=before)
+        assert [entry.event for entry in left if not DIFFS.fullmatch(entry.event)] == [event]
+        assert {entry.actor_ref for entry in left} == {actor}
