@@ -1,23 +1,18 @@
 """Receipts: what an agency read, collected and acknowledged, and the proof of it in the log."""
 
-import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from typing import Any
 
+from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, lifecycle
 from compliance.audit import checkpoints, entries
-from compliance.audit.context import NobodyActs, acting, current
 from compliance.audit.entries import AuditEntry
-from compliance.errors import Malformed, NotPermitted
+from compliance.errors import Malformed, NotPermitted, WrongState
 from referrals import bundles, docket
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
-
-SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Acknowledgement(models.Model):
@@ -36,6 +31,7 @@ class Acknowledgement(models.Model):
         return f"acknowledgement of {self.referral.number}"
 
 
+@audit.attributed
 @transaction.atomic
 def read(referral: Referral, *, by: LiaisonClient) -> Referral:
     """Note that an agency read a referral; the first reading ends its being unread."""
@@ -44,10 +40,11 @@ def read(referral: Referral, *, by: LiaisonClient) -> Referral:
     if locked.first_read_at is None:
         locked.first_read_at = timezone.now()
         locked.save(update_fields=["first_read_at"])
-    _record("referral.read", locked, by)
+    audit.record("referral.read", locked, by=None)
     return locked
 
 
+@audit.attributed
 def collect(
     referral: Referral, *, start: int = 0, stop: int | None = None, by: LiaisonClient
 ) -> Iterator[bytes]:
@@ -57,11 +54,13 @@ def collect(
     end = bundle.size if stop is None else stop
     if not 0 <= start < end <= bundle.size:
         raise Malformed(f"The range {start} to {end} is not within {bundle.size} bytes.")
+    # Durable: an event that could still be rolled back would not come before the first byte.
     with transaction.atomic(durable=True):
-        _record("bundle.collected", referral, by, start=start, stop=end)
+        audit.record("bundle.collected", referral, by=None, start=start, stop=end)
     return bundles.read(bundle, start, end)
 
 
+@audit.attributed
 @transaction.atomic
 def acknowledge(
     referral: Referral,
@@ -78,12 +77,10 @@ def acknowledge(
     _require(referral, by, Scope.ACKNOWLEDGE)
     if not 0 < len(agency_reference.strip()) <= 100:
         raise Malformed("agency_reference wants 1 to 100 characters.")
-    if not SHA256.fullmatch(receipt_sha256) or receipt_sha256 != referral.bundle.sha256:
+    if receipt_sha256 != referral.bundle.sha256:
         raise Malformed("receipt_sha256 is not the SHA-256 of this bundle. Download it again.")
-    with _as(by):
-        done = lifecycle.advance(referral, docket.State.ACKNOWLEDGED, version=version, by=None)
     return Acknowledgement.objects.create(
-        referral=done,
+        referral=lifecycle.advance(referral, docket.State.ACKNOWLEDGED, version=version, by=None),
         client=by,
         agency_reference=agency_reference.strip(),
         receipt_sha256=receipt_sha256,
@@ -93,9 +90,15 @@ def acknowledge(
 def proof(referral: Referral) -> tuple[str, bytes]:
     """Return the `.tlog-proof` of a referral's delivery and the log entry that it proves.
 
-    Raises audit.checkpoints' Unsealed while the entry waits for the next checkpoint.
+    Raises WrongState before the delivery, and while its entry waits for the next checkpoint.
     """
-    entry = AuditEntry.objects.get(event="referral.delivered", object_pk=str(referral.pk))
+    entry = AuditEntry.objects.filter(
+        event="referral.delivered",
+        content_type=ContentType.objects.get_for_model(Referral),
+        object_pk=str(referral.pk),
+    ).first()
+    if entry is None:
+        raise WrongState(f"{referral} is {referral.state}; it was not delivered yet.")
     return checkpoints.receipt(entry), entries.public_data(entry)
 
 
@@ -104,17 +107,3 @@ def _require(referral: Referral, by: LiaisonClient, scope: Scope) -> None:
         raise NotPermitted("This referral is addressed to another agency.")
     if scope not in by.scopes:
         raise NotPermitted(f"This client lacks the scope {scope}.")
-
-
-def _as(by: LiaisonClient) -> AbstractContextManager[object]:
-    """Act as the client, within the request that is being answered, if there is one."""
-    try:
-        around = current()
-    except NobodyActs:
-        return acting(client=by.client_id)
-    return acting(client=by.client_id, cid=around.cid, remote_addr=around.remote_addr)
-
-
-def _record(event: str, referral: Referral, by: LiaisonClient, **detail: Any) -> None:
-    with _as(by):
-        audit.record(event, referral, by=None, **detail)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import ParamSpec, TypeVar, cast
+from typing import ParamSpec, Protocol, TypeVar, cast
 
 from django.contrib.auth.base_user import AbstractBaseUser
 
@@ -16,6 +16,12 @@ T = TypeVar("T")
 
 _REF = re.compile(r"anonymous|user:[1-9][0-9]*|(?:liaison|system|command):[A-Za-z0-9._-]{1,100}")
 _CID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+class Client(Protocol):
+    """A program that acts for an agency: no user, but known by its id."""
+
+    client_id: str
 
 
 class NobodyActs(LookupError):
@@ -56,6 +62,11 @@ def user_ref(user: AbstractBaseUser) -> str:
     return f"user:{user.pk}"
 
 
+def client_ref(client_id: str) -> str:
+    """Return the reference of an agency's program: `liaison:lee`."""
+    return f"liaison:{client_id}"
+
+
 @contextmanager
 def acting(
     actor_ref: str = "",
@@ -67,7 +78,7 @@ def acting(
     remote_addr: str | None = None,
 ) -> Iterator[Acting]:
     """Say who acts within the block: by reference, or as a user, or as a liaison client."""
-    named = actor_ref or (user_ref(user) if user else f"liaison:{client or ''}")
+    named = actor_ref or (user_ref(user) if user else client_ref(client or ""))
     who = Acting(named, user, cid, purpose, remote_addr)
     with acting_late(lambda: who):
         yield who
@@ -83,23 +94,25 @@ def acting_late(ask: Callable[[], Acting]) -> Iterator[None]:
         _asks.reset(token)
 
 
-def current(by: AbstractBaseUser | None = None) -> Acting:
+def current(by: AbstractBaseUser | Client | None = None) -> Acting:
     """Return who acts: `by` if given, else whom the context names. Raise if neither does."""
     ask = _asks.get()
     if by is None:
         if ask is None:
             raise NobodyActs
         return ask()
-    around = ask() if ask else Acting(user_ref(by))
-    return replace(around, actor_ref=user_ref(by), user=by)
+    user = by if isinstance(by, AbstractBaseUser) else None
+    named = user_ref(user) if user else client_ref(cast(Client, by).client_id)
+    around = ask() if ask else Acting(named)
+    return replace(around, actor_ref=named, user=user)
 
 
 def attributed(verb: Callable[P, T]) -> Callable[P, T]:
-    """Let everything that a verb writes, field diffs too, name the person it was given as `by`."""
+    """Let all that a verb writes, field diffs too, name the person or program given as `by`."""
 
     @wraps(verb)
     def attribute(*args: P.args, **kwargs: P.kwargs) -> T:
-        who = current(cast(AbstractBaseUser, kwargs["by"]))
+        who = current(cast(AbstractBaseUser | Client, kwargs["by"]))
         with acting_late(lambda: who):
             return verb(*args, **kwargs)
 

@@ -1,12 +1,15 @@
 """Who acts: one variable, no leaks, no default."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 
 from compliance.audit import context
 from compliance.audit.context import Acting, NobodyActs, acting, acting_late, current
 from compliance.roles import User
+
+LEE = SimpleNamespace(client_id="lee")  # a program of an agency, as far as this room knows it
 
 
 class TestActing:
@@ -84,18 +87,25 @@ class TestCurrent:
 
     def test_by_is_enough(self):
         assert current(User(pk=17)) == Acting("user:17", User(pk=17))
+        assert current(LEE) == Acting("liaison:lee")
+
+    def test_a_program_takes_the_place_of_the_user_around_it(self):
+        with acting(user=User(pk=17), cid="a1", remote_addr="192.0.2.1"):
+            assert current(LEE) == Acting("liaison:lee", None, "a1", remote_addr="192.0.2.1")
 
 
 class TestAttributed:
-    def test_whatever_the_verb_writes_is_by_the_person_it_was_given(self):
+    @pytest.mark.parametrize(("by", "ref"), [(User(pk=17), "user:17"), (LEE, "liaison:lee")])
+    def test_whatever_the_verb_writes_is_by_whom_it_was_given(self, by, ref):
         @context.attributed
         def verb(record, *, by):
             return record, current()
 
         with acting("command:demo", cid="a1"):
-            record, who = verb("a record", by=User(pk=17))
+            record, who = verb("a record", by=by)
             assert current().actor_ref == "command:demo"
-        assert (record, who.actor_ref, who.cid) == ("a record", "user:17", "a1")
+        assert (record, who.actor_ref, who.cid) == ("a record", ref, "a1")
+        assert verb("a record", by=by)[1].cid is None
 
 
 class TestNewCid:
