@@ -3,11 +3,16 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib.metadata import distributions
 from pathlib import Path
 
 import documents
 import pytest
 from django.apps import apps
+from packaging.requirements import Requirement
+
+from compliance import lifecycle
+from referrals.docket import Referral
 
 ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = [ROOT / "compliance", ROOT / "referrals", ROOT / "config"]
@@ -34,6 +39,12 @@ UNSEEN = {
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",
 }
+# What .ci/run runs as it stands in the README.
+COMMANDS = [
+    "python3 -m venv .venv && .venv/bin/pip install --require-hashes -r requirements-dev.txt"
+    " && .venv/bin/python manage.py demo",
+    ".venv/bin/python -m pytest",
+]
 LONGER_THAN_400_LINES: dict[str, str] = {
     "compliance/vault/age.py": "one published format, read top to bottom",
 }
@@ -171,11 +182,27 @@ class TestFiles:
                 assert not found, f"{path.relative_to(ROOT)} names {found and found.group()}"
 
 
+class TestLocks:
+    def test_hold_no_package_that_asks_for_an_extra_of_another(self) -> None:
+        # pip 23.2, which Python 3.11.7 brings, does not match such a wish with a hashed line.
+        for package in distributions():
+            for line in package.requires or ():
+                wish = Requirement(line)
+                asked = wish.marker is None or wish.marker.evaluate({"extra": ""})
+                assert not (wish.extras and asked), f"{package.name} asks for {wish}"
+
+
 class TestDocuments:
     @pytest.mark.parametrize("name", ["states", "settings"])
     def test_say_what_the_code_says(self, name: str) -> None:
         written = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
         assert written == getattr(documents, name)(), "run tests/house/documents.py"
+
+    def test_show_a_newcomer_two_commands_and_a_referrals_way(self) -> None:
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        assert readme.split("```")[1].strip().splitlines() == COMMANDS
+        assert readme.index(COMMANDS[0]) < len("".join(readme.splitlines(True)[:15]))
+        assert f"```mermaid\n{lifecycle.diagram(Referral)}\n```" in readme
 
     def test_list_every_variable(self) -> None:
         source = (ROOT / "config" / "settings.py").read_text(encoding="utf-8")
