@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from referrals.clients import PRIVATE_MEMBERS
 
 ALGORITHMS = ("Ed25519", "EdDSA")
 JTI = re.compile(r"[\x21-\x7e]{8,128}")
+LONGEST = 8192  # characters; an honest one has about 500
 
 
 class BadToken(ValueError):
@@ -28,7 +30,8 @@ class _Registry(JWSRegistry):
         return super().get_alg("Ed25519" if name == "EdDSA" else name)
 
 
-_REGISTRY = _Registry(algorithms=["Ed25519"])
+# What a header says beyond what we read is ignored (RFC 7515 section 4).
+_REGISTRY = _Registry(algorithms=["Ed25519"], strict_check_header=False)
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,9 @@ class Signed:
     def number(self, claim: str) -> float:
         """Return a NumericDate (RFC 7519 section 2)."""
         value = self.claims.get(claim)
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not math.isfinite(value)
-        ):
+        if not isinstance(value, float) or not math.isfinite(value):
             raise BadToken(f"The claim {claim} wants a number of seconds.")
-        return float(value)
+        return value
 
     def jti(self) -> str:
         """Return the identifier under which this token may be used once."""
@@ -68,11 +67,14 @@ class Signed:
 def parse(text: str) -> Signed:
     """Read a compact JWS whose algorithm we allow, or raise BadToken."""
     parts = text.split(".")
-    if len(parts) != 3:
+    if len(text) > LONGEST or len(parts) != 3:
         raise BadToken("This is not a signed JWT.")
     signed = Signed(text, _object(parts[0]), _object(parts[1]))
     if signed.header.get("alg") not in ALGORITHMS:
         raise BadToken(f"The algorithm must be one of {', '.join(ALGORITHMS)}.")
+    # We know no extension, and what is critical must be known (RFC 7515 section 4.1.11).
+    if {"crit", "b64"} & set(signed.header):
+        raise BadToken("The header must be without crit and b64.")
     return signed
 
 
@@ -90,9 +92,24 @@ def public_key(jwk: object) -> OKPKey:
 
 def _object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+        # Every number is a float: a whole one of any length is read, and is infinite at worst.
+        value = json.loads(
+            base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)),
+            object_pairs_hook=_once_each,
+            parse_int=float,
+        )
     except (ValueError, RecursionError) as error:
         raise BadToken("This is not a signed JWT.") from error
     if not isinstance(value, dict):
         raise BadToken("This is not a signed JWT.")
     return value
+
+
+def _once_each(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object whose names are unique (RFC 7519 section 4), so that none has two meanings."""
+    told: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in told:
+            raise ValueError("a name occurs twice")
+        told[name] = value
+    return told
