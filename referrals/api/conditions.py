@@ -3,13 +3,13 @@
 import base64
 import re
 
+from django.http import StreamingHttpResponse
 from django.utils.http import parse_etags
 from rest_framework.request import Request
 
 from compliance.errors import Stale
 from referrals.api.errors import Problem
 
-VERSION = re.compile(r'"([0-9]{1,9})"')
 RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.IGNORECASE)
 
 
@@ -24,17 +24,27 @@ def is_known(request: Request, tag: str) -> bool:
     return known == ["*"] or tag in [each.removeprefix("W/") for each in known]
 
 
-def asked_version(request: Request) -> int:
-    """Return the version that the caller acts upon (If-Match); 428 without, Stale if unreadable."""
-    given = request.headers.get("If-Match")
-    if given is None:
+def not_modified(tag: str) -> StreamingHttpResponse:
+    """Return the answer to a caller who has what `tag` names."""
+    # Streamed without a byte: a Content-Length of 0 would be untrue (RFC 9110 section 8.6).
+    answer = StreamingHttpResponse((), status=304, headers={"ETag": tag})
+    del answer["Content-Type"]
+    return answer
+
+
+def agreed(request: Request, version: int) -> int:
+    """Return `version` if it is what the caller acts upon (If-Match, strong comparison).
+
+    Raises Stale if it is not, and answers 428 to a caller who does not say, or says "whatever".
+    """
+    known = parse_etags(request.headers.get("If-Match", ""))
+    if known in ([], ["*"]):
         raise Problem(
             428, "precondition_required", "Send If-Match with the ETag of what you act upon."
         )
-    match = VERSION.fullmatch(given)
-    if match is None:
+    if etag(version) not in known:
         raise Stale
-    return int(match[1])
+    return version
 
 
 def asked_range(request: Request, tag: str, size: int) -> tuple[int, int] | None:

@@ -5,14 +5,15 @@ from typing import Any
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from rest_framework.exceptions import APIException, ErrorDetail, Throttled, ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.response import Response
 
-from compliance.errors import Malformed, NotPermitted, Refused, Stale
+from compliance.errors import Malformed, NotPermitted, Refused, Stale, WrongState
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'DPoP algs="Ed25519 EdDSA"'
-STATUSES = {NotPermitted: 403, Stale: 412, Malformed: 400}
+# What a caller can do something about. Any other refusal is a fault of ours: a 500 without a word.
+STATUSES = {Malformed: 400, NotPermitted: 403, WrongState: 409, Stale: 412}
 MACHINES = ("/api", "/.well-known")
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
@@ -61,6 +62,11 @@ def problem(error: Exception, context: dict[str, Any]) -> Response | None:
     )
 
 
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer a request that is refused before anybody reads it, such as one for another host."""
+    return _answer(request, 400, "bad_request", "The request cannot be read.")
+
+
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer an address that nobody serves."""
     return _answer(request, 404, "not_found", "Nothing is here.")
@@ -85,8 +91,8 @@ class _Malformed(Problem):
 def _problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
-    if isinstance(error, Refused):
-        return Problem(STATUSES.get(type(error), 409), error.code, error.message)
+    if isinstance(error, Refused) and type(error) in STATUSES:
+        return Problem(STATUSES[type(error)], error.code, error.message)
     if isinstance(error, Http404):
         return Problem(404, "not_found", "Nothing is here.")
     if isinstance(error, RequestDataTooBig):
@@ -99,10 +105,12 @@ def _problem(error: Exception) -> Problem | None:
 def _framework(error: APIException) -> Problem:
     """Translate an exception of the framework. Its own words may repeat input; ours do not."""
     wait = (
-        {"Retry_After": f"{getattr(error, 'wait', 0):.0f}"} if isinstance(error, Throttled) else {}
+        {"Retry_After": str(getattr(error, "wait", None) or 1)}
+        if isinstance(error, Throttled)
+        else {}
     )
-    code = str(error.detail.code if isinstance(error.detail, ErrorDetail) else error.default_code)
-    return Problem(error.status_code, code, f"{HTTPStatus(error.status_code).phrase}.", **wait)
+    phrase = HTTPStatus(error.status_code).phrase
+    return Problem(error.status_code, str(error.get_codes()), f"{phrase}.", **wait)
 
 
 def _challenge(code: str) -> str:

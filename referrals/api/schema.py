@@ -66,6 +66,8 @@ IDEMPOTENCY_KEY = header(
     "1 to 128 visible characters of your own. The same request under the same key acts once.",
     required=True,
 )
+CHALLENGE = reply_header("WWW-Authenticate", "The scheme, and what is wrong with it.", "401")
+RETRY_AFTER = reply_header("Retry-After", "Seconds to wait.", "429")
 VERSION_TAG = reply_header("ETag", "The version, quoted.", "200", "304")
 
 
@@ -77,7 +79,7 @@ def _described(
     }
     return extend_schema(
         operation_id=operation,
-        parameters=[PROOF, *parameters],
+        parameters=[PROOF, *parameters, CHALLENGE, RETRY_AFTER],
         responses=answers | problems,
         **more,
     )
@@ -111,7 +113,7 @@ BUNDLE = _described(
         reply_header("ETag", "The SHA-256 of the sealed ZIP in hex, quoted.", "200", "206", "304"),
         reply_header("Accept-Ranges", "bytes", "200", "206"),
         reply_header("Content-Digest", "SHA-256 of what you get (RFC 9530).", "200"),
-        reply_header("Repr-Digest", "SHA-256 of the whole (RFC 9530).", "206"),
+        reply_header("Repr-Digest", "SHA-256 of the whole (RFC 9530).", "200", "206"),
         reply_header("Content-Range", "Which bytes these are, of how many.", "206", "416"),
     ],
 )
@@ -141,7 +143,12 @@ _ERROR = inline_serializer(
 )
 TOKEN = extend_schema(
     operation_id="token",
-    parameters=[PROOF],
+    parameters=[
+        PROOF,
+        CHALLENGE,
+        RETRY_AFTER,
+        reply_header("Cache-Control", "no-store", "200"),
+    ],
     request={
         "application/x-www-form-urlencoded": inline_serializer(
             "TokenRequest",
@@ -166,7 +173,6 @@ TOKEN = extend_schema(
         ),
         400: _ERROR,
         401: _ERROR,
-        (415, MEDIA_TYPE): ProblemSerializer,
-        (429, MEDIA_TYPE): ProblemSerializer,
+        **{(status, MEDIA_TYPE): ProblemSerializer for status in (406, 413, 415, 429, 500)},
     },
 )

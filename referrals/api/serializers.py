@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from referrals.api.authentication import address
@@ -76,6 +77,7 @@ class ReferralSerializer(serializers.Serializer[Referral]):
         }
 
 
+@extend_schema_serializer(many=False)  # a list answers with one page, not with a list of pages
 class PageOfReferrals(serializers.Serializer[Any]):
     """One page, newest first, and the address of the next one."""
 

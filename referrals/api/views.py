@@ -7,9 +7,12 @@ from django.db.models import QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.decorators import action
+from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import JSONParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
 from compliance.audit import checkpoints
@@ -36,11 +39,34 @@ class OneForm(DefaultContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
+class ShallowJSON(JSONParser):
+    """JSON that is nested no deeper than Python can read."""
+
+    def parse(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the body says; what is nested too deep is no JSON to us."""
+        try:
+            return super().parse(*args, **kwargs)
+        except RecursionError as error:
+            raise ParseError from error
+
+
+class PerClient(SimpleRateThrottle):
+    """Ten calls a second are more than any program needs; a stolen token gets no further."""
+
+    rate = "600/min"
+
+    def get_cache_key(self, request: Request, view: Any) -> str:
+        """Count by the client that calls."""
+        return f"client:{caller(request).pk}"
+
+
 class Referrals(GenericViewSet[Referral]):
     """The referrals addressed to the caller's agency. Another agency's is not there: a 404."""
 
     queryset = Referral.objects.none()
     permission_classes = (MayRead,)
+    throttle_classes = (PerClient,)
+    parser_classes = (ShallowJSON,)
     content_negotiation_class = OneForm
     http_method_names = ["get", "head", "post"]
     lookup_value_regex = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -75,12 +101,15 @@ class Referrals(GenericViewSet[Referral]):
         )
 
     @schema.READ
-    def retrieve(self, request: Request, pk: str) -> Response:
+    def retrieve(self, request: Request, pk: str) -> HttpResponseBase:
         """Read a referral; it is not unread from here on."""
-        referral = receipts.read(self.get_object(), by=caller(request))
+        referral = self.get_object()
         tag = conditions.etag(referral.version)
         if conditions.is_known(request, tag):
-            return Response(status=304, headers={"ETag": tag})
+            return conditions.not_modified(tag)
+        if request.method != "HEAD":  # which shows nothing to read
+            referral = receipts.read(referral, by=caller(request))
+        tag = conditions.etag(referral.version)
         return Response(ReferralSerializer(referral).data, headers={"ETag": tag})
 
     @schema.BUNDLE
@@ -91,9 +120,9 @@ class Referrals(GenericViewSet[Referral]):
         bundle = referral.bundle
         headers = _headers(referral, bundle)
         if conditions.is_known(request, headers["ETag"]):
-            return HttpResponse(status=304, headers={"ETag": headers["ETag"]})
+            return conditions.not_modified(headers["ETag"])
         if request.method == "HEAD":  # nothing is collected, and no range applies
-            return HttpResponse(headers=headers | _whole(bundle))
+            return HttpResponse(headers=headers | {"Content-Length": str(bundle.size)})
         span = conditions.asked_range(request, headers["ETag"], bundle.size)
         start, stop = span or (0, bundle.size)
         return StreamingHttpResponse(
@@ -107,11 +136,11 @@ class Referrals(GenericViewSet[Referral]):
     def acknowledge(self, request: Request, pk: str) -> HttpResponse:
         """Acknowledge a referral under the agency's own reference."""
         referral = self.get_object()
-        version = conditions.asked_version(request)
         asked = AcknowledgementSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
 
         def act() -> dict[str, Any]:
+            version = conditions.agreed(request, referral.version)
             done = receipts.acknowledge(
                 referral, version=version, by=caller(request), **asked.validated_data
             )
@@ -139,13 +168,14 @@ def _headers(referral: Referral, bundle: Bundle) -> dict[str, str]:
         "Content-Disposition": f'attachment; filename="{referral.number}.zip"',
         "ETag": conditions.etag(bundle.sha256),
         "Accept-Ranges": "bytes",
+        "Repr-Digest": conditions.digest(bundle.sha256),  # of the whole ZIP, whatever is sent of it
     }
 
 
 def _whole(bundle: Bundle) -> dict[str, str]:
     return {
         "Content-Length": str(bundle.size),
-        "Content-Digest": conditions.digest(bundle.sha256),
+        "Content-Digest": conditions.digest(bundle.sha256),  # of what is sent (RFC 9530 section 2)
     }
 
 
@@ -153,5 +183,4 @@ def _part(bundle: Bundle, start: int, stop: int) -> dict[str, str]:
     return {
         "Content-Length": str(stop - start),
         "Content-Range": f"bytes {start}-{stop - 1}/{bundle.size}",
-        "Repr-Digest": conditions.digest(bundle.sha256),
     }
