@@ -5,6 +5,7 @@ import hashlib
 import json
 import secrets
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +18,7 @@ from joserfc.jwk import OKPKey
 from compliance.vault import age
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
+from referrals.docket import Referral, referral_number
 
 BASE = "http://localhost:8000"
 LIST = "/api/v1/referrals"
@@ -188,3 +190,23 @@ def mia(
 def other_program(mia: LiaisonClient, other_key: OKPKey) -> Program:
     """Mia's program at the other agency."""
     return Program(mia.client_id, other_key)
+
+
+@pytest.fixture
+def again(delivered: Referral) -> Callable[..., Referral]:
+    """Put another referral to the same agency on record, with a bundle of its own."""
+
+    def make(**changes: Any) -> Referral:
+        referral = Referral.objects.get(pk=delivered.pk)
+        own, bundle = referral.obligation, referral.bundle
+        own.pk, own.recipient = uuid.uuid4(), f"bka-{uuid.uuid4().hex}"
+        own.save(force_insert=True)
+        fresh = {"pk": uuid.uuid4(), "number": referral_number(), "obligation": own} | changes
+        for name, value in fresh.items():
+            setattr(referral, name, value)
+        referral.save(force_insert=True)
+        bundle.pk, bundle.referral = None, referral
+        bundle.save(force_insert=True)
+        return referral
+
+    return make
