@@ -150,8 +150,11 @@ class TestNumber:
 
     @pytest.mark.parametrize(
         "value",
-        ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400, "1" + "0" * 5000]
-        + ["true", "null", '"1"', "[1]", "{}"],
+        [
+            *["NaN", "Infinity", "-Infinity", "1e999", "true", "null", "[1]", "{}"],
+            '"1"',
+            f"1{'0' * 5000}",
+        ],
         ids=lambda value: value[:12],
     )
     def test_refuses_everything_else(self, value: str) -> None:
@@ -229,12 +232,12 @@ class TestAnything:
     """Whoever it comes from, it is read or it is a BadToken; a bug would be a 500."""
 
     @settings(max_examples=60, deadline=None)
-    @given(text=st.text(max_size=40) | st.from_regex(r"[A-Za-z0-9_=-]*(\.[A-Za-z0-9_=-]*){2}"))
+    @given(text=st.text(max_size=40) | st.lists(st.text("e30-_=", max_size=9)).map(".".join))
     def test_that_is_sent(self, text: str) -> None:
         with pytest.raises(BadToken):
             jose.parse(text).check(PUBLIC)
 
-    @settings(max_examples=120, deadline=None)
+    @settings(max_examples=60, deadline=None)
     @given(
         header=st.dictionaries(st.sampled_from(HEADER), ANYTHING),
         jwk=st.dictionaries(st.sampled_from(JWK), ANYTHING) | ANYTHING,
