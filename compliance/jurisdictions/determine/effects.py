@@ -55,7 +55,7 @@ def human(
     pairs = [*_from_rules(situation, found, needs), *_from_conflicts(conflicts)]
     for reason, record in [*pairs, *_from_status(situation, found)]:
         raised.setdefault(reason, set()).add(record)
-    if not any(each.is_open and each.live for each in _duties_to_report(found)):
+    if not any(each.applies for each in _duties_to_report(found)):
         failed = {each.rule.record for each in _duties_to_report(found) if each.live}
         raised["no_duty"] = failed
     return [{"reason": each, "because": sorted(raised[each])} for each in sorted(raised)]
@@ -88,14 +88,26 @@ def assumed(
     for each in found.values():
         if each.live:
             used += _presumptions(each, situation)
-        if each.live and each.value == UNDETERMINED and "strip" in each.rule.then:
+        if each.live and each.value == UNDETERMINED and _is_for_safety(each):
             used += _safe_values(each, situation)
     return sorted({canonical(each): each for each in used}.values(), key=canonical)
 
 
 def _with(found: Found, effect: str) -> list[Outcome]:
-    firm = [each for each in found.values() if each.status in ("in_force", "sunset")]
-    return [each for each in firm if effect in each.rule.then and each.value == HOLDS]
+    """Return the rules whose effect is on: those that hold, and every bar that does not fail."""
+    return [each for each in found.values() if effect in each.rule.then and _is_on(each)]
+
+
+def _is_on(outcome: Outcome) -> bool:
+    if outcome.rule.mode == "prohibition":
+        return outcome.applies
+    return outcome.status in ("in_force", "sunset") and outcome.value == HOLDS
+
+
+def _is_for_safety(outcome: Outcome) -> bool:
+    """Return whether an open rule takes effect all the same: it strips, silences or keeps."""
+    guards = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
+    return bool(guards.get(outcome.rule.mode, set()) & outcome.rule.then.keys())
 
 
 def _end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
@@ -162,10 +174,10 @@ def _safe_values(outcome: Outcome, situation: Situation) -> Iterable[dict[str, A
     """Yield the open facts of a bar that applies for safety, as it reads them."""
     for name in sorted(logic.needs(outcome.condition, situation.facts)):
         fact = situation.rules.vocabulary.facts[name]
-        keeping = [
-            value for value in _values(fact) if _keeps(outcome, {**situation.facts, name: value})
-        ]
-        value = keeping[0] if len(keeping) == 1 else None
+        values = _values(fact)
+        keeping = [value for value in values if _keeps(outcome, {**situation.facts, name: value})]
+        some: Any = keeping if len(keeping) < len(values) else None
+        value = keeping[0] if len(keeping) == 1 else some
         yield {"fact": name, "as": value, "for": outcome.rule.record}
 
 

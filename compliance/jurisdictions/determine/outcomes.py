@@ -34,6 +34,11 @@ class Outcome:
         return self.status in LIVE
 
     @property
+    def applies(self) -> bool:
+        """Return whether the rule holds, or may yet, in the world: then what it bars is barred."""
+        return self.live and self.value != FAILS
+
+    @property
     def is_open(self) -> bool:
         """Return whether the rule holds or may yet hold, in the world or in a simulation."""
         return (self.live or self.simulated) and self.value != FAILS

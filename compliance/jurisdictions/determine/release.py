@@ -16,7 +16,7 @@ class Release:
         held = situation.facts.get("data.available_classes", {"known": [], "closed": False})
         self.available = sorted(members(held)[0])
         self.content_is_private = "item.visibility" not in situation.facts
-        strips = [each for each in found.values() if "strip" in each.rule.then and each.is_open]
+        strips = [each for each in found.values() if "strip" in each.rule.then and each.applies]
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
         self.policies = [each for each in strips if each.rule.mode == "condition"]
         self.lifts = [each for each in found.values() if _may_lift(each)]

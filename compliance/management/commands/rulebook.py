@@ -2,14 +2,15 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from compliance import jurisdictions, releases
-from compliance.jurisdictions import Problem, Problems, RuleSet, cases, render, solve
+from compliance.jurisdictions import Problem, Problems, RuleSet, cases, determine, render, solve
 
 LARGEST = 100_000_000  # characters of input; more is a mistake, not a finding
 
@@ -46,9 +47,9 @@ class Command(BaseCommand):
         try:
             self.ACTIONS[options["command"]](self, options)
         except Problems as refused:
-            if options["json"]:
+            if options["json"] or options["command"] == "determine":
                 self._print(_refusal(refused))
-            raise CommandError(str(refused)) from refused
+            raise CommandError(_one_line(str(refused))) from refused
 
     def review(self, options: Mapping[str, Any]) -> None:
         """Read the shipped law and look for rules that say nothing."""
@@ -62,7 +63,7 @@ class Command(BaseCommand):
             for each in found:
                 self.stdout.write(f"{each['rule']}: {each['finding']}")
         if found:
-            raise CommandError(f"{len(found)} rules say nothing; see above.")
+            raise CommandError(f"{len(found)} rules say nothing, or may; see above.")
 
     def test(self, options: Mapping[str, Any]) -> None:
         """Compare golden cases; exit status 1 if one differs."""
@@ -81,17 +82,19 @@ class Command(BaseCommand):
         """Print a determination for each object; a refused one answers with its refusal."""
         rules = jurisdictions.read(releases.shipped_texts())
         texts = _objects(_text(options["file"]))
-        refused = [refusal for text in texts if (refusal := self._determine(rules, text))]
-        if refused and len(texts) == 1:
-            raise CommandError(str(refused[0]))
+        if len(texts) == 1:
+            self._print(determine.determine(rules, _asked(texts[0])))
+            return
+        refused = [refusal for text in texts if (refusal := self._line(rules, text))]
         if refused:
-            raise CommandError(f"{len(refused)} of {len(texts)} lines refused; first: {refused[0]}")
+            first = _one_line(str(refused[0]))
+            raise CommandError(f"{len(refused)} of {len(texts)} lines refused; first: {first}")
 
     def explain(self, options: Mapping[str, Any]) -> None:
         """Print the proof of each rule or record named."""
         rules = jurisdictions.read(releases.shipped_texts())
         names = _named(rules, options["rules"])
-        proofs = jurisdictions.explain(rules, **_asked(_json(_text(options["file"]))))
+        proofs = determine.explain(rules, _asked(_text(options["file"])))
         if options["json"]:
             self._print({name: proofs[name] for name in names})
         else:
@@ -101,9 +104,9 @@ class Command(BaseCommand):
 
     ACTIONS = {"check": review, "test": test, "determine": determine, "explain": explain}
 
-    def _determine(self, rules: RuleSet, text: str) -> Problems | None:
+    def _line(self, rules: RuleSet, text: str) -> Problems | None:
         try:
-            self._print(jurisdictions.rule_on(rules, **_asked(_json(text))))
+            self._print(determine.determine(rules, _asked(text)))
         except Problems as refused:
             self._print(_refusal(refused))
             return refused
@@ -116,13 +119,11 @@ class Command(BaseCommand):
 def _tested(verdicts: list[cases.Verdict]) -> list[str]:
     """Return one line a case, what differs below it, and the sum of all."""
     lines = [line for verdict in verdicts for line in _verdict(verdict)]
-    count = dict.fromkeys(("passed", "in part", "differs", "journey"), 0)
-    for verdict in verdicts:
-        count[verdict.status] += 1
+    count = Counter(verdict.status for verdict in verdicts)
     return [
         *lines,
-        f"{count['passed']} passed, {count['in part']} passed in part (not yet covered: they name "
-        f"rules that are not shipped), {count['differs']} differ, "
+        f"{count['passed']} passed, {count['in part']} passed in part and {count['not covered']} "
+        f"not covered (they name rules that are not shipped), {count['differs']} differ, "
         f"{count['journey']} journeys (tested as journeys)",
     ]
 
@@ -143,58 +144,45 @@ def _verdict(verdict: cases.Verdict) -> list[str]:
 
 def _named(rules: RuleSet, asked: list[str]) -> list[str]:
     """Return the rules asked for; a record stands for all its parts."""
+    known = sorted({*rules.rules, *rules.records})
     for name in asked:
-        if name not in {*rules.rules, *rules.records}:
-            known = sorted({*rules.rules, *rules.records})
-            raise CommandError(f"The rule {name!r} is not known; there are {', '.join(known)}.")
+        if name not in known:
+            message = f"the rule {name!r} is not known; there are {', '.join(known)}."
+            raise Problems([Problem("", 0, "", message)])
     return [rule.id for name in asked for rule in rules.records.get(name) or [rules.rules[name]]]
 
 
 def _text(name: str) -> str:
     try:
-        text = sys.stdin.read(LARGEST) if name == "-" else Path(name).read_text(encoding="utf-8")
+        with nullcontext(sys.stdin) if name == "-" else open(name, encoding="utf-8") as source:
+            text: str = source.read(LARGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{name} cannot be read: {error}") from error
+        raise Problems([Problem("", 0, "", f"{name} cannot be read: {error}")]) from error
+    if len(text) > LARGEST:
+        raise Problems([Problem("", 0, "", f"{name} is longer than {LARGEST} characters.")])
     return text
 
 
 def _objects(text: str) -> list[str]:
-    """Return the JSON objects of a file: one for the whole, or one a line in JSON Lines."""
-    lines = [line for line in text.splitlines() if line.strip()]
-    first = lines[0].strip() if lines else ""
-    return lines if first.startswith("{") and first.endswith("}") else [text]
-
-
-def _json(text: str) -> Any:
+    """Return the JSON objects of a file: the whole, or one a line if the whole is not one."""
+    lines = [line for line in text.split("\n") if line.strip()]
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
+        json.JSONDecoder().decode(text)
+    except (ValueError, RecursionError):
+        marked = (line.strip() for line in lines)
+        return lines if any(line[0] == "{" and line[-1] == "}" for line in marked) else [text]
+    return [text]
+
+
+def _asked(text: str) -> dict[str, Any]:
+    """Return the determine/1 object that a text is; what it asks is checked where it is read."""
+    try:
+        given = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Problems([Problem("", 0, "", f"is not JSON: {error}")]) from error
-
-
-ASKED = {"schema", "rule_time", "clocks", "facts", "simulate"}
-
-
-def _asked(given: Any) -> dict[str, Any]:
-    """Return what a determine/1 object asks, or refuse another shape, each fault by its path."""
-    if not isinstance(given, dict):
-        raise Problems([Problem("", 0, "", "wants one object of the form determine/1")])
-    faults = [Problem("", 0, name, "is not known here") for name in sorted(set(given) - ASKED)]
-    if given.get("schema") != "determine/1":
-        faults.append(Problem("", 0, "schema", "wants determine/1"))
-    if not isinstance(given.get("rule_time"), str):
-        faults.append(Problem("", 0, "rule_time", "wants a time in quotes, in UTC"))
-    for name, kind in (("clocks", dict), ("facts", dict), ("simulate", list)):
-        if not isinstance(given.get(name, kind()), kind):
-            faults.append(Problem("", 0, name, "has not the form of determine/1"))
-    if faults:
-        raise Problems(faults)
-    return {
-        "rule_time": given["rule_time"],
-        "clocks": given.get("clocks", {}),
-        "facts": given.get("facts", {}),
-        "simulate": given.get("simulate", []),
-    }
+    if not isinstance(given, dict) or given.get("schema") != "determine/1":
+        raise Problems([Problem("", 0, "schema", "must be determine/1.")])
+    return given
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -209,5 +197,17 @@ def _no_constant(name: str) -> Any:
 
 
 def _refusal(refused: Problems) -> dict[str, Any]:
-    problems = [{"path": each.path, "message": each.message} for each in refused.problems]
+    problems = [
+        {"path": _one_line(each.path), "message": _one_line(each.message)}
+        for each in refused.problems
+    ]
     return {"schema": "refusal/1", "problems": problems}
+
+
+def _one_line(text: str) -> str:
+    """Return a text with everything that is no plain character escaped.
+
+    What was handed in may hold a line break, an order to the terminal, or half a character.
+    """
+    plain = (each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return "".join(plain)
