@@ -109,32 +109,53 @@ def _membership(op: str, value: Any, seen: Any) -> int:
 # The independent checker. It must not call anything above: it is the second opinion.
 
 
-def accepts(condition: Condition, certificate: Certificate, facts: Facts) -> bool:
+def accepts(condition: Condition, certificate: Any, facts: Facts) -> bool:
     """Return whether a certificate is true of these facts and belongs to this condition."""
     try:
         return _derived(condition, certificate, facts) is not None
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError):
         return False
 
 
-def _derived(condition: Condition, certificate: Certificate, facts: Facts) -> str | None:
+def _derived(condition: Condition, certificate: Any, facts: Facts) -> str | None:
     """Return the result of a node, derived anew; None if the certificate says anything else."""
-    said = {key: part for key, part in condition.items() if key in _COPIED}
-    if {key: part for key, part in certificate.items() if key not in _PROVEN} != said:
-        return None
-    result = _read(condition, certificate, facts) if "fact" in condition else None
-    for branch in {"all", "any", "not"} & condition.keys():
+    told = {key: condition[key] for key in _COPIED if key in condition}
+    if "fact" in condition:
+        told |= _ground(condition, facts)
+        result = _read(condition, facts)
+    else:
+        (branch,) = {"all", "any", "not"} & condition.keys()
         pairs = zip(condition[branch], certificate[branch], strict=True)
         results = [_derived(part, proof, facts) for part, proof in pairs]
-        result = None if None in results else _combined(branch, results)
-    return result if result == certificate["result"] else None
+        if None in results:
+            return None
+        told[branch] = [*certificate[branch]]
+        result = _combined(branch, results)
+    return result if _same({**told, "result": result}, certificate) else None
 
 
 _COPIED = ("says", "cite", "fact", "op", "value")
-_PROVEN = ("seen", "presumed", "result", "all", "any", "not")
 
 
-def _combined(branch: str, results: list[str | None]) -> str | None:
+def _ground(condition: Condition, facts: Facts) -> Condition:
+    """Return what a leaf must say it rests on: the value seen, a presumption, or nothing."""
+    if condition["fact"] in facts:
+        return {"seen": facts[condition["fact"]]}
+    return {"presumed": condition["presume"]} if "presume" in condition else {}
+
+
+def _same(told: Any, found: Any) -> bool:
+    """Return whether two pieces of plain data are the same, to the type: 1 is not true."""
+    if type(told) is not type(found):
+        return False
+    if isinstance(told, dict):
+        return told.keys() == found.keys() and all(_same(told[key], found[key]) for key in told)
+    if isinstance(told, list):
+        return len(told) == len(found) and all(map(_same, told, found))
+    return bool(told == found)
+
+
+def _combined(branch: str, results: list[str | None]) -> str:
     if branch == "not":
         return {"holds": "fails", "fails": "holds"}.get(str(results[0]), "undetermined")
     decisive, neutral = ("fails", "holds") if branch == "all" else ("holds", "fails")
@@ -143,24 +164,18 @@ def _combined(branch: str, results: list[str | None]) -> str | None:
     return "undetermined" if "undetermined" in results else neutral
 
 
-def _read(condition: Condition, certificate: Certificate, facts: Facts) -> str | None:
+def _read(condition: Condition, facts: Facts) -> str:
     name, op, value = condition["fact"], condition["op"], condition["value"]
     if name not in facts:
-        presumed = condition.get("presume")
-        if "seen" in certificate or certificate.get("presumed") is not presumed:
-            return None
-        return {True: "holds", False: "fails", None: "undetermined"}[presumed]
+        return {True: "holds", False: "fails", None: "undetermined"}[condition.get("presume")]
     seen = facts[name]
-    if "presumed" in certificate or certificate["seen"] != seen:
-        return None
     options = value if isinstance(value, list) else [value]
     if op.startswith("includes"):
         listed = seen["known"] if isinstance(seen, dict) else seen
         hit = any(option in listed for option in options)
-        sure = hit or not isinstance(seen, dict) or seen["closed"]
-        return (
-            "undetermined" if not sure else "holds" if hit != (op == "includes_none") else "fails"
-        )
+        if not hit and isinstance(seen, dict) and not seen["closed"]:
+            return "undetermined"
+        return "holds" if hit != (op == "includes_none") else "fails"
     if op in ("at_least", "at_most"):
         return "holds" if seen == value or (seen > value) == (op == "at_least") else "fails"
     return "holds" if (seen in options) != (op in ("is_not", "not_in")) else "fails"

@@ -41,15 +41,25 @@ class Report:
     lines: Mapping[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def is_full(self) -> bool:
+        """Return whether no more problems are noted."""
+        return len(self.problems) >= MOST_PROBLEMS
+
     def add(self, path: Path, message: str) -> None:
-        """Note a problem at `path`."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(self.file, self.line(path), written(path), message))
+        """Note a problem at `path`, once."""
+        problem = Problem(self.file, self.line(path), written(path), message)
+        if not self.is_full and problem not in self.problems:
+            self.problems.append(problem)
+
+    def guess(self, path: Path, message: str, word: object, known: Collection[str]) -> None:
+        """Note a problem with a word, and the nearest word that would do."""
+        if not self.is_full:
+            self.add(path, f"{message}{nearest(word, known)}.")
 
     def unknown(self, path: Path, what: str, word: object, known: Collection[str]) -> None:
-        """Note a word that nobody knows, with the nearest one that somebody does."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.add(path, f"{what} {shown(word)} is not known{nearest(word, known)}.")
+        """Note a word that nobody knows, and the nearest one that somebody does."""
+        self.guess(path, f"{what} {shown(word)} is not known", word, known)
 
     def line(self, path: Path) -> int:
         """Return the line of the nearest part of `path` that stands in the text."""
@@ -65,21 +75,30 @@ class Report:
 
 
 def written(path: Path) -> str:
-    """Return a path as people write it: `rules[0].when.all[1]`."""
-    steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
+    """Return a path as people write it, on one line: `rules[0].when.all[1]`."""
+    steps = (f"[{step}]" if isinstance(step, int) else f".{_visible(step)}" for step in path)
     return "".join(steps).removeprefix(".")[:200]
 
 
 def shown(value: object) -> str:
     """Return a value as a message may show it: short, and on one line."""
-    text = repr(value) if isinstance(value, str) else f"{value}"
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a table"
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def nearest(word: object, known: Collection[str]) -> str:
-    """Return `; did you mean '…'?` without its full stop, or nothing."""
-    close = difflib.get_close_matches(str(word)[:80], sorted(known), n=1, cutoff=0.6)
+    """Return `; did you mean '…'` for a word that is nearly known, or nothing."""
+    asked = word[:80] if isinstance(word, str) else ""
+    close = difflib.get_close_matches(asked, sorted(known), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}" if close else ""
+
+
+def _visible(step: object) -> str:
+    """Return a step of a path as it stands, or spelt out if it hides something."""
+    text = str(step)
+    return text if text.isprintable() else repr(text)
 
 
 Check = Callable[[Any, Path, Report], object]
@@ -104,8 +123,8 @@ def word(*words: str) -> Check:
 
     def check(value: Any, path: Path, report: Report) -> None:
         if value not in words or not isinstance(value, str):
-            listed = ", ".join(words)
-            report.add(path, f"must be one of {listed}, not {shown(value)}{nearest(value, words)}.")
+            wanted = f"must be one of {', '.join(words)}, not {shown(value)}"
+            report.guess(path, wanted, value, words)
 
     return check
 
@@ -116,10 +135,14 @@ def flag(value: Any, path: Path, report: Report) -> None:
         report.add(path, f"must be true or false, not {shown(value)}.")
 
 
-def whole(value: Any, path: Path, report: Report) -> None:
-    """Check that a value is a whole number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 10**12:
-        report.add(path, f"must be a whole number, not {shown(value)}.")
+def whole(most: int) -> Check:
+    """Return the shape of a whole number from nothing to `most`."""
+
+    def check(value: Any, path: Path, report: Report) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+            report.add(path, f"must be a whole number of at most {most}, not {shown(value)}.")
+
+    return check
 
 
 def day(value: Any, path: Path, report: Report) -> None:
@@ -213,14 +236,11 @@ def exactly_one(shapes: Mapping[str, Check]) -> Check:
         if not isinstance(value, dict):
             return report.add(path, f"must be a table, not {shown(value)}.")
         found = [name for name in shapes if name in value]
-        if len(found) == 1:
-            shapes[found[0]](value, path, report)
-        elif found or not value:
-            report.add(path, f"must have exactly one of {', '.join(shapes)}.")
-        else:
-            listed = ", ".join(shapes)
-            hint = "".join(nearest(name, shapes) for name in list(value)[:1])
-            report.add(path, f"must have exactly one of {listed}{hint}.")
+        if len(found) != 1:
+            stray = "" if found else next(iter(value), "")
+            wanted = f"must have exactly one of {', '.join(shapes)}"
+            return report.guess(path, wanted, stray, shapes)
+        shapes[found[0]](value, path, report)
         return None
 
     return check

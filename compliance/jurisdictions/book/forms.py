@@ -35,6 +35,8 @@ OPERATORS = (
 STATUSES = ("in_force", "preview", "suspended", "sunset", "superseded", "proposed")
 AUTHORITY = text(60, r"[a-z0-9-]+(@[A-Z]{2})?", "a name such as bka or ms-authority@AT")
 PERIOD = text(8, r"P[1-9]\d{0,2}[YMWD]", "a period such as P6M")
+ADDRESS = text(600, r"https://[!-~]+", "an address that begins with https://")
+HOURS = whole(24 * 366)
 SAYS = {"says": text(300), "cite": text(200)}
 
 
@@ -64,7 +66,7 @@ _CONDITION = exactly_one(
 VOCABULARY = record({
     "schema": word("vocabulary/1"),
     "facts": table(NAME, record(
-        {"number": whole, "type": word("bool", "choice", "set", "count", "time"),
+        {"number": whole(999), "type": word("bool", "choice", "set", "count", "time"),
          "kind": word("provider", "observed", "judgement"), "label": text(), "ask": text()},
         {"values": either(many(WORD), NAME), "also": many(WORD), "clock": NAME, "many": flag,
          "on_unknown": text()},
@@ -102,7 +104,7 @@ REPORT = exactly_one({
     way: record(
         {way: shape, "fields": either(many(WORD), word("available"))},
         {"deadline": record(
-            {"words": text(), "hours": record({"imminent": whole, "otherwise": whole})},
+            {"words": text(), "hours": record({"imminent": HOURS, "otherwise": HOURS})},
         )},
     )
     for way, shape in
@@ -140,7 +142,7 @@ RULEBOOK = record(
         )),
     },
     {
-        "sources": many(record({"id": WORD, "title": text(), "url": text()})),
+        "sources": many(record({"id": WORD, "title": text(), "url": ADDRESS})),
         "versions": VERSIONS, "binds": condition, "conditions": table(NAME, condition),
         "not_modelled": many(record({"what": text(), "accepted": flag})),
     },

@@ -8,10 +8,10 @@ from compliance.jurisdictions.book import forms
 from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
 from compliance.jurisdictions.book.strict import digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
-from compliance.jurisdictions.logic import Condition, leaves
+from compliance.jurisdictions.logic import Condition
 from compliance.jurisdictions.shape import Path, Problem, Problems, Report, shown
 
-MOST_TESTS, MOST_LEVELS = 200, 8  # a rule's condition
+MOST_PARTS, MOST_LEVELS = 200, 8  # all conditions of a rule together, each of them
 ALLOWED = {
     "bool": {"is"},
     "choice": {"is", "is_not", "in", "not_in"},
@@ -38,11 +38,13 @@ def read(texts: Mapping[str, str]) -> RuleSet:
             forms.BY_SCHEMA[schema](data, (), report)
         elif not report.problems:
             report.add((), f"must name its schema: {', '.join(forms.BY_SCHEMA)}.")
-    _settle(parsed, *(_only_one(schema, kinds[schema]) for schema in list(kinds)[:2]))
+    _settle(parsed)
+    _settle(parsed, *_miscounted(kinds))
     (words_in,), (desks_in,), books = kinds.values()
     authorities = parsed[desks_in][0]["authorities"]
     words = Vocabulary(parsed[words_in][0], authorities)
-    words.cross_check(parsed[words_in][0], parsed[words_in][1])
+    words.cross_check(*parsed[words_in])
+    _settle(parsed)
     _check_authorities(authorities, words, parsed[desks_in][1])
     _settle(parsed)
     rules = _rules({name: parsed[name] for name in books}, words, authorities)
@@ -52,30 +54,69 @@ def read(texts: Mapping[str, str]) -> RuleSet:
     )
 
 
-def _only_one(schema: str, names: list[str]) -> list[Problem]:
-    message = f"exactly one file of the schema {schema} is needed, not {len(names)}."
-    return [] if len(names) == 1 else [Problem("", 0, "", message)]
+def _miscounted(kinds: Mapping[str, list[str]]) -> list[Problem]:
+    vocabulary, authorities, rulebook = kinds
+    found = [
+        Problem("", 0, "", f"exactly one file of the schema {schema} is needed, not {count}.")
+        for schema in (vocabulary, authorities)
+        if (count := len(kinds[schema])) != 1
+    ]
+    # A law without rules would find no duty, whatever happened.
+    none = Problem("", 0, "", f"at least one file of the schema {rulebook} is needed.")
+    return found if kinds[rulebook] else [*found, none]
 
 
-def _settle(parsed: Mapping[str, tuple[Any, Report]], *more: list[Problem]) -> None:
+def _settle(parsed: Mapping[str, tuple[Any, Report]], *more: Problem) -> None:
     found = [problem for _, report in parsed.values() for problem in report.problems]
-    found += [problem for problems in more for problem in problems]
-    if found:
+    if found := [*found, *more]:
         raise Problems(found)
 
 
 def _check_authorities(desks: Mapping[str, Any], words: Vocabulary, report: Report) -> None:
+    places = [*words.lists["countries"], "EU"]
     for name, desk in desks.items():
         path: Path = ("authorities", name)
         if desk["class"] not in words.recipient_classes:
             report.unknown((*path, "class"), "the class", desk["class"], words.recipient_classes)
-        if desk["country"] not in (*words.lists["countries"], "EU"):
-            report.unknown((*path, "country"), "the country", desk["country"], ["EU"])
-        twin = desk.get("same_as", name)
-        if twin not in desks:
-            report.unknown((*path, "same_as"), "the authority", twin, desks)
-        elif twin != name and "same_as" in desks[twin]:
-            report.add((*path, "same_as"), f"must name a desk that stands for itself, not {twin}.")
+        if desk["country"] not in places:
+            report.unknown((*path, "country"), "the country", desk["country"], places)
+        _check_twin(name, desks, report)
+    for family, states in _families(desks).items():
+        _check_family(family, states, desks, words, report)
+
+
+def _check_twin(name: str, desks: Mapping[str, Any], report: Report) -> None:
+    """Report a desk that another one cannot stand for: different bars would apply to it."""
+    twin, path = desks[name].get("same_as", name), ("authorities", name, "same_as")
+    if twin not in desks:
+        report.unknown(path, "the authority", twin, desks)
+    elif twin != name and "same_as" in desks[twin]:
+        report.add(path, f"must name a desk that stands for itself, not {twin}.")
+    elif any(desks[twin][key] != desks[name][key] for key in ("class", "country")):
+        report.add(path, f"must name a desk of the same class and country, not {twin}.")
+
+
+def _families(desks: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the names that have a desk in each Member State, and the States that have one."""
+    found: dict[str, list[str]] = {}
+    for name in [name for name in desks if "@" in name]:
+        family, _, state = name.partition("@")
+        found.setdefault(family, []).append(state)
+    return found
+
+
+def _check_family(
+    family: str, states: list[str], desks: Mapping[str, Any], words: Vocabulary, report: Report
+) -> None:
+    for state in states:
+        path: Path = ("authorities", f"{family}@{state}")
+        if state not in words.member_states:
+            report.unknown(path, "the Member State", state, words.member_states)
+        elif desks[f"{family}@{state}"]["country"] != state:
+            report.add((*path, "country"), f"must be {state}.")
+    # A duty names the desk of whatever Member State is concerned: none may be missing.
+    for state in sorted(words.member_states - {*states}):
+        report.add(("authorities",), f"has no '{family}@{state}'.")
 
 
 def _rules(
@@ -87,14 +128,30 @@ def _rules(
         for number, entry in enumerate(book["rules"])
     ]
     rules: dict[str, Rule] = {}
+    for book, report in books.values():
+        _check_head(book, report, words, desks)
     for book, report, number, entry in seats:
         if entry["id"] in rules:
             report.add(("rules", number, "id"), f"the rule {entry['id']} exists already.")
         reader = _RuleReader(words, desks, book, report, ("rules", number))
         rules[entry["id"]] = reader.rule(entry)
     for _, report, number, entry in seats:
-        _check_overrides(rules[entry["id"]], rules, report, ("rules", number, "overrides"))
+        rule = rules[entry["id"]]
+        if rule.record != rule.id and rule.record in rules:
+            report.add(("rules", number, "id"), f"{rule.record} is a rule; it has no parts.")
+        _check_overrides(rule, rules, report, ("rules", number, "overrides"))
     return rules
+
+
+def _check_head(
+    book: Mapping[str, Any], report: Report, words: Vocabulary, desks: Mapping[str, Any]
+) -> None:
+    """Report what is wrong at the head of a book, whether a rule uses it or not."""
+    for name, raw in book.get("conditions", {}).items():
+        path: Path = ("conditions", name)
+        _RuleReader(words, desks, book, report, path).condition(raw, path, (name,))
+    if "binds" in book:
+        _RuleReader(words, desks, book, report, ("binds",)).condition(book["binds"], ("binds",))
 
 
 def _check_overrides(rule: Rule, rules: Mapping[str, Rule], report: Report, path: Path) -> None:
@@ -116,7 +173,7 @@ class _RuleReader:
         self, words: Vocabulary, desks: Mapping[str, Any], book: Any, report: Report, path: Path
     ) -> None:
         self.words, self.desks, self.book = words, desks, book
-        self.report, self.path = report, path
+        self.report, self.path, self.parts = report, path, 0
         self.named: Mapping[str, Any] = book.get("conditions", {})
 
     def rule(self, entry: Mapping[str, Any]) -> Rule:
@@ -129,7 +186,7 @@ class _RuleReader:
             words=trigger.get("words", ""),
             versions=self._versions(entry),
             binds=self._inherited(entry, "binds"),
-            when=self._condition(entry["when"], (*self.path, "when")),
+            when=self.condition(entry["when"], (*self.path, "when")),
             exempt=self._inherited(entry, "exempt"),
             then=self._then(entry["then"]),
             overrides=tuple(entry.get("overrides", ())),
@@ -139,37 +196,45 @@ class _RuleReader:
         )
         self._check_trigger(rule)
         self._check_effects(rule)
-        self._check_size(rule)
         return rule
 
     def _inherited(self, entry: Mapping[str, Any], key: str) -> Condition | None:
         """Return the rule's own condition of this name, or the one at the head of the book."""
         if key in entry:
-            return self._condition(entry[key], (*self.path, key))
-        return self._condition(self.book[key], (key,)) if key in self.book else None
+            return self.condition(entry[key], (*self.path, key))
+        return self.condition(self.book[key], (key,)) if key in self.book else None
 
     # ---- conditions
 
-    def _condition(self, raw: Any, path: Path, used: tuple[str, ...] = ()) -> Condition:
+    def condition(
+        self, raw: Any, path: Path, used: tuple[str, ...] = (), deep: int = 1
+    ) -> Condition:
+        """Return a condition as the evaluator reads it: names resolved, words checked."""
+        self.parts += 1
+        if self.parts > MOST_PARTS or deep > MOST_LEVELS:
+            # Counted while it unfolds: named conditions that use each other grow without end.
+            most = f"{MOST_PARTS} parts or deeper than {MOST_LEVELS} levels"
+            self.report.add(self.path, f"its conditions are larger than {most}.")
+            return {"all": []}
         words = {key: raw[key] for key in ("says", "cite") if key in raw}
         if "use" in raw:
-            return self._named(raw["use"], (*path, "use"), used)
+            return self._named(raw["use"], (*path, "use"), used, deep)
         if "fact" in raw:
             return self._test(raw, path) | words
         if "not" in raw:
-            return {"not": [self._condition(raw["not"], (*path, "not"), used)], **words}
+            return {"not": [self.condition(raw["not"], (*path, "not"), used, deep + 1)], **words}
         branch = "all" if "all" in raw else "any"
         parts = [
-            self._condition(part, (*path, branch, number), used)
-            for number, part in enumerate(raw[branch])
+            self.condition(part, (*path, branch, number), used, deep + 1)
+            for number, part in enumerate(raw[branch][:MOST_PARTS])
         ]
         return {branch: parts, **words}
 
-    def _named(self, name: str, path: Path, used: tuple[str, ...]) -> Condition:
+    def _named(self, name: str, path: Path, used: tuple[str, ...], deep: int) -> Condition:
         if name in used:
             self.report.add(path, f"the condition {name!r} uses itself.")
         elif name in self.named:
-            return self._condition(self.named[name], ("conditions", name), (*used, name))
+            return self.condition(self.named[name], ("conditions", name), (*used, name), deep + 1)
         else:
             self.report.unknown(path, "the condition", name, self.named)
         return {"all": []}
@@ -200,12 +265,18 @@ class _RuleReader:
         if plural and not (isinstance(value, list) and value):
             self.report.add(path, f"must be a list or a named list, not {shown(value)}.")
             return []
-        checked = []
+        checked: list[Any] = []
         for number, each in enumerate(value if plural else [value]):
+            at = (*path, number) if plural else path
+            if self.report.is_full:
+                break
+            if each in checked:
+                self.report.add(at, f"{shown(each)} stands here twice.")
+                continue
             try:
                 checked.append(self.words.check_one(fact, each))
             except ValueError as error:
-                self.report.add((*path, number) if plural else path, str(error))
+                self.report.add(at, str(error))
         return sorted(checked) if plural else next(iter(checked), None)
 
     def _presumption(self, leaf: Condition, presume: bool, path: Path) -> bool:
@@ -230,16 +301,16 @@ class _RuleReader:
         )
 
     def _version(self, version: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        wanted = {"sunset": "renewal", "superseded": "successor"}.get(version["status"])
-        if wanted and wanted not in version:
-            self.report.add(path, f"a {version['status']} version needs its {wanted}.")
-        if version["status"] == "in_force" and self.book["confidence"] != "H":
+        for key, status in (("renewal", "sunset"), ("successor", "superseded")):
+            if (key in version) != (version["status"] == status):
+                self.report.add(path, f"a {status} version has a {key}, and no other has.")
+        if version["status"] in ("in_force", "sunset") and self.book["confidence"] != "H":
             self.report.add(
-                path, "a book of confidence M or L ships as preview, never as in_force."
+                path, f"a book of confidence M or L has no version that is {version['status']}."
             )
         if "renewal" not in version:
             return version
-        return {**version, "renewal": self._condition(version["renewal"], (*path, "renewal"))}
+        return {**version, "renewal": self.condition(version["renewal"], (*path, "renewal"))}
 
     def _then(self, then: Mapping[str, Any]) -> Mapping[str, Any]:
         path: Path = (*self.path, "then")
@@ -274,7 +345,7 @@ class _RuleReader:
         for effect in ("preserve", "silence"):
             clock = then.get(effect, {}).get("from")
             self._words(
-                (*path, effect, "from"), "the clock", [clock] if clock else (), self.words.clocks
+                (*path, effect, "from"), "the clock", [clock] if clock else (), self.words.starts
             )
         if "report" not in then:
             return then
@@ -298,11 +369,14 @@ class _RuleReader:
                 self.report.add(
                     at, "a step without a condition ends the chain; it must be the last."
                 )
-        return {"deadline": raw.get("deadline"), "fields": raw["fields"], "steps": steps}
+        limit = raw.get("deadline")
+        if limit and limit["hours"]["imminent"] > limit["hours"]["otherwise"]:
+            self.report.add((*path, "deadline"), "must not leave more time when a threat is near.")
+        return {"deadline": limit, "fields": raw["fields"], "steps": steps}
 
     def _step(self, raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         way = next(name for name in ("to", "all_of", "any_of") if name in raw)
-        when = self._condition(raw["when"], (*path, "when")) if "when" in raw else None
+        when = self.condition(raw["when"], (*path, "when")) if "when" in raw else None
         for number, each in enumerate(raw[way]):
             self._check_recipient(each, (*path, way, number))
         return {"when": when, "way": way, "recipients": raw[way]}
@@ -326,18 +400,19 @@ class _RuleReader:
         path: Path = (*self.path, "open", number)
         self._words((*path, "fact"), "the fact", [raw["fact"]], self.words.facts)
         self._words((*path, "reason"), "the reason", [raw["reason"]], self.words.reasons)
-        given = self._condition(raw["given"], (*path, "given")) if "given" in raw else {"all": []}
+        given = self.condition(raw["given"], (*path, "given")) if "given" in raw else {"all": []}
         return {**raw, "given": given}
 
     # ---- the rule as a whole
 
     def _check_trigger(self, rule: Rule) -> None:
         path: Path = (*self.path, "trigger")
-        single = [name for name, fact in self.words.clocks.items() if not fact.many]
-        if rule.clock and rule.clock not in single:
-            self.report.unknown((*path, "clock"), "the clock", rule.clock, single)
+        if rule.clock and rule.clock not in self.words.starts:
+            self.report.unknown((*path, "clock"), "the clock", rule.clock, self.words.starts)
         if not rule.clock and rule.nature != "state":
             self.report.add(path, f"a rule of nature {rule.nature} needs a clock.")
+        if not rule.clock and rule.then.get("report", {}).get("deadline"):
+            self.report.add(path, "a report with a deadline needs a clock.")
 
     def _check_effects(self, rule: Rule) -> None:
         path: Path = (*self.path, "then")
@@ -350,14 +425,3 @@ class _RuleReader:
                 (*self.path, "mode"),
                 "the mode condition is for books of rank policy, and they have no other.",
             )
-
-    def _check_size(self, rule: Rule) -> None:
-        if sum(1 for _ in leaves(rule.own)) > MOST_TESTS or _levels(rule.own) > MOST_LEVELS:
-            self.report.add(
-                self.path, f"is larger than {MOST_TESTS} tests or deeper than {MOST_LEVELS} levels."
-            )
-
-
-def _levels(condition: Condition) -> int:
-    parts = [part for branch in ("all", "any", "not") for part in condition.get(branch, ())]
-    return 1 + max(map(_levels, parts), default=0)

@@ -32,18 +32,28 @@ def parse(name: str, text: str) -> tuple[Any, Report]:
     """Read strict YAML: the plain data, and a report that knows the lines and what was wrong."""
     lines: dict[Path, int] = {}
     report = Report(name, lines)
+    for lines[()], line in enumerate(text.split("\n"), 1):
+        if hidden := _hidden(line.removesuffix("\r")):
+            report.add((), hidden)
+    lines.clear()
+    if not report.problems and len(text.encode()) > LARGEST:
+        report.add((), f"is larger than {LARGEST} bytes.")
+    if report.problems:
+        return None, report
     try:
-        if len(text.encode()) > LARGEST:
-            report.add((), "is larger than 1 MB.")
-            return None, report
         return _Reader(report, lines).read(yaml.parse(text, Loader=_LOADER)), report
-    except UnicodeEncodeError:
-        report.add((), "is not Unicode text.")
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        lines[()] = mark.line + 1 if mark else 1
-        report.add((), f"cannot be read: {getattr(error, 'problem', None) or error}.")
+    except yaml.MarkedYAMLError as error:
+        lines[()] = 1 + getattr(error.problem_mark, "line", 0)
+        report.add((), f"cannot be read: {error.problem}.")
     return None, report
+
+
+def _hidden(text: str) -> str:
+    """Return the refusal of what looks different to the person who approves it, if it does."""
+    if text.isprintable():
+        return ""
+    hidden = next(character for character in text if not character.isprintable())
+    return f"a hidden character ({hidden!a}) is not allowed; type a plain one."
 
 
 class _Reader:
@@ -75,9 +85,11 @@ class _Reader:
     def _node(self, event: Any, line: int) -> None:
         if event.anchor:
             what = "an alias" if isinstance(event, yaml.AliasEvent) else "an anchor"
-            self._refuse(line, f"{what} ({event.anchor!r}) is not allowed; write the value out.")
+            self._refuse(
+                line, f"{what} ({shape.shown(event.anchor)}) is not allowed; write the value out."
+            )
         if getattr(event, "tag", None):
-            self._refuse(line, f"a tag ({event.tag[:40]!r}) is not allowed.")
+            self._refuse(line, f"a tag ({shape.shown(event.tag)}) is not allowed.")
         if len(self.open) >= DEEPEST:
             raise yaml.MarkedYAMLError(
                 problem=f"it is nested deeper than {DEEPEST} levels", problem_mark=event.start_mark
@@ -89,13 +101,10 @@ class _Reader:
             self._value(event, line)
 
     def _name(self, event: Any, line: int) -> None:
-        plain = isinstance(event, yaml.ScalarEvent)
-        if not plain or not isinstance(self._scalar(event, line), str):
+        if not isinstance(event, yaml.ScalarEvent):
+            raise yaml.MarkedYAMLError(problem="a key must be text", problem_mark=event.start_mark)
+        if not isinstance(self._scalar(event, line), str):
             self._refuse(line, "a key must be text.")
-            if not plain:
-                raise yaml.MarkedYAMLError(
-                    problem="a key must be text", problem_mark=event.start_mark
-                )
         path, table = self.open[-1]
         if event.value in table:
             self._refuse(line, f"the key {shape.shown(event.value)} stands here twice.")
@@ -129,6 +138,8 @@ class _Reader:
 
     def _scalar(self, event: Any, line: int) -> Any:
         text: str = event.value
+        if hidden := _hidden(text.replace("\n", "")):
+            self._refuse(line, hidden)
         if not event.implicit[0]:
             return text
         kind = _RESOLVER.resolve(yaml.ScalarNode, text, (True, False)).rpartition(":")[2]

@@ -1,5 +1,6 @@
 """Words: the facts, classes, codes and reasons that rules, cases and fact sheets may name."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,10 +9,19 @@ from typing import Any
 from compliance.jurisdictions import shape
 from compliance.jurisdictions.shape import Path, Report
 
-REQUIRED = (
-    "data.available_classes", "item.visibility", "provider.eu_legal_rep",
-    "provider.main_establishment", "recipient.class", "threat.imminent",
+# What the evaluator reads or writes by name: facts and their types, clocks and whether they are
+# lists of times, codes, reasons. A vocabulary without one of them would fail in the middle.
+FACTS = {
+    "data.available_classes": "set", "item.visibility": "choice", "provider.eu_legal_rep": "choice",
+    "provider.main_establishment": "choice", "recipient.class": "choice", "threat.imminent": "bool",
+}  # fmt: skip
+CLOCKS = {"suspicion": False, "belief": False, "actual_knowledge": False, "new_event": True}
+CODES = ("not_required", "standing")
+REASONS = (
+    "blocking_conflict", "conflict", "no_duty", "preview_rule", "suspended_rule",
+    "unknown_validity",
 )  # fmt: skip
+SPECIAL = {"ethnicity", "health", "philosophy", "politics", "race", "religion", "sexuality"}
 
 
 @dataclass(frozen=True)
@@ -61,8 +71,12 @@ class Vocabulary:
     @cached_property
     def recipient_classes(self) -> tuple[str, ...]:
         """Return the classes of recipients that prohibitions tell apart."""
-        fact = self.facts.get("recipient.class")
-        return tuple(sorted(fact.values)) if fact else ()
+        return tuple(sorted(self.facts["recipient.class"].values))
+
+    @property
+    def starts(self) -> list[str]:
+        """Return the clocks that a period can start from: single times that are handed over."""
+        return [name for name, fact in self.clocks.items() if not fact.many and name != "rule_time"]
 
     def fact(self, name: str) -> Fact:
         """Return a fact, or refuse an unknown name with the nearest known one."""
@@ -104,18 +118,44 @@ class Vocabulary:
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
         """Report what does not fit together within the vocabulary."""
         for name, entry in data["facts"].items():
-            path: Path = ("facts", name)
-            listed = entry.get("values", ())
-            if isinstance(listed, str) and listed not in self.lists:
-                report.unknown((*path, "values"), "the named list", listed, self.lists)
-            if (entry["type"] in ("choice", "set")) != bool(listed):
-                report.add(path, "a choice or a set has values, and nothing else has.")
-            if (entry["type"] == "time") != ("clock" in entry):
-                report.add(path, "a time has a clock, and nothing else has.")
+            self._check_fact(name, entry, report)
         for name in sorted(self.standing - self.field_classes.keys()):
             report.unknown(("standing_withheld",), "the class", name, self.field_classes)
-        for missing in [name for name in REQUIRED if name not in self.facts]:
-            report.add(("facts",), f"has no {missing!r}, which the evaluator reads.")
+        for name in sorted(self.member_states - {*self.lists["countries"]}):
+            report.unknown(("member_states",), "the country", name, self.lists["countries"])
+        self._check_needed(report)
+
+    def _check_fact(self, name: str, entry: Mapping[str, Any], report: Report) -> None:
+        path: Path = ("facts", name)
+        fact, listed = self.facts[name], entry.get("values", ())
+        if isinstance(listed, str) and listed not in self.lists:
+            report.unknown((*path, "values"), "the named list", listed, self.lists)
+        if (fact.type in ("choice", "set")) != bool(listed):
+            report.add(path, "a choice or a set has values, and nothing else has.")
+        if len({*fact.values}) < len(fact.values):
+            report.add((*path, "values"), "a value stands here twice.")
+        if (fact.type == "time") != bool(fact.clock):
+            report.add(path, "a time has a clock, and nothing else has.")
+        if self.clocks.get(fact.clock, fact) is not fact:
+            report.add((*path, "clock"), f"the clock {fact.clock} exists already.")
+        if SPECIAL & {*re.split("[._]", name)}:
+            report.add(path, "is a special category of data; no rule may turn on it.")
+
+    def _check_needed(self, report: Report) -> None:
+        """Report what the evaluator knows by name and would not find."""
+        for name, kind in FACTS.items():
+            if name not in self.facts or self.facts[name].type != kind:
+                report.add(("facts",), f"has no {kind} {name!r}, which the evaluator reads.")
+        for name, many in CLOCKS.items():
+            if name not in self.clocks or self.clocks[name].many != many:
+                wanted = "list of times" if many else "single time"
+                report.add(("facts",), f"has no {wanted} with the clock {name!r}.")
+        for key, needed, known in (
+            ("withhold_codes", CODES, self.codes),
+            ("human_reasons", REASONS, self.reasons),
+        ):
+            for name in [name for name in needed if name not in known]:
+                report.add((key,), f"has no {name!r}, which the evaluator writes.")
 
     def _bool(self, fact: Fact, value: Any) -> bool:
         if not isinstance(value, bool):
