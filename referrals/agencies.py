@@ -4,6 +4,7 @@ import uuid
 from datetime import datetime
 
 from django.db import models, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from compliance import audit, lifecycle, releases, roles
@@ -180,11 +181,25 @@ def for_recipient(recipient: str) -> Agency:
 
 def sealing_key(agency: Agency) -> AgencyKey:
     """Return the newest usable key of an agency, or raise KeyUnusable."""
-    usable = agency.keys.filter(state=State.APPROVED, expires_at__gt=timezone.now())
-    key = usable.order_by("-approved_at").first()
+    key = _usable_keys().filter(agency=agency).order_by("-approved_at").first()
     if key is None:
-        raise KeyUnusable(f"The agency {agency} has no approved, unexpired key.")
+        raise KeyUnusable(
+            f"The agency {agency} has no approved, unexpired key. Add one and have it approved; "
+            "what waits for it then goes on by itself."
+        )
     return key
+
+
+def require_usable(key: AgencyKey) -> None:
+    """Refuse a key that was revoked or expired meanwhile; until the transaction ends it is not."""
+    if _usable_keys().select_for_update().filter(pk=key.pk).first() is None:
+        raise KeyUnusable(f"The {key} of {key.agency} was revoked or expired while it was used.")
+
+
+def _usable_keys() -> QuerySet[AgencyKey]:
+    return AgencyKey.objects.filter(
+        state=State.APPROVED, agency__state=State.APPROVED, expires_at__gt=timezone.now()
+    )
 
 
 def _require_second(record: Agency | AgencyKey, by: User) -> None:

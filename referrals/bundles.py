@@ -5,6 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
@@ -14,9 +15,10 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from compliance import evidence, lifecycle
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
+from compliance.errors import KeyUnusable, Tampered
 from compliance.evidence import Item
 from compliance.roles import User
 from compliance.vault import age, keys, stream
@@ -26,6 +28,7 @@ from referrals.docket import Referral
 from referrals.sealing import bag, sshsig
 
 PIECE = 2**20
+MEND = "Put the storage back from a backup; sealing is tried again."
 PRINCIPAL = "dutyline-service"
 TERMS = (
     "For the investigation, prevention and prosecution of the suspected offence named here. "
@@ -81,7 +84,10 @@ class Draft:
 
 
 def prepare(referral: Referral) -> Draft:
-    """Lay out and hash the bundle of a referral. Reads every sealed byte, changes nothing."""
+    """Lay out and hash the bundle of a referral. Reads every sealed byte, changes no record.
+
+    Not within a transaction: the manifest proves counsel's signature, so the log is sealed first.
+    """
     key = agencies.sealing_key(referral.agency)
     recipient = age.parse_recipient(key.recipient)
     items = released_items(referral)
@@ -96,12 +102,14 @@ def prepare(referral: Referral) -> Draft:
     layout = bag.lay_out(
         referral.number, members, info=_info(referral), tags=bag.open_scripts(), when=timezone.now()
     )
-    return Draft(key, headers, layout, bag.sha256_of(layout, read_object), _sha256(manifest))
+    digest = bag.sha256_of(layout, read_object)
+    return Draft(key, headers, layout, digest, sha256(manifest).hexdigest())
 
 
 @transaction.atomic
 def seal(referral: Referral, draft: Draft) -> Bundle:
     """Put a prepared bundle on record; the referral is sealed from here."""
+    agencies.require_usable(draft.key)
     sealed = lifecycle.advance(referral, docket.State.SEALED, by=None)
     for item, header in draft.headers.items():
         SealedHeader.objects.get_or_create(
@@ -170,10 +178,10 @@ def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[s
         "items": [_described(item, with_source="META" in released) for item in items],
         "released": sorted(released),
         "withheld": obligation.withhold,
-        "confirmed": _act(finding.confirmed_by, finding.confirmed_at),
-        "signed": _act(determination.signed_by, determination.signed_at),
+        "confirmed": _act(finding, "confirmed"),
+        "signed": _act(determination, "signed"),
         "terms": TERMS,
-        "log_receipt": _log_receipt(determination),
+        **_log_receipt(determination),
     }
 
 
@@ -182,7 +190,10 @@ def service_key() -> sshsig.PrivateKey:
     path = settings.KEYS_DIR / "service-signing-key"
     if not path.exists():
         keys.make_secret(path, keys.new_seed())
-    return sshsig.private_key(base64.b64decode(path.read_bytes()))
+    try:
+        return sshsig.private_key(base64.b64decode(path.read_bytes(), validate=True))
+    except ValueError as error:
+        raise KeyUnusable("The service's signing key file is not base64 of 32 bytes.") from error
 
 
 def allowed_signers() -> str:
@@ -222,23 +233,25 @@ def _described(item: Item, *, with_source: bool) -> dict[str, Any]:
     }
 
 
-def pseudonym(person: User | None) -> str:
+def pseudonym(person: User) -> str:
     """Return the name under which an agency knows a person of the provider."""
-    if person is None:
-        return "none"
     drawn = salted_hmac("referrals.bundles.pseudonym", str(person.pk), algorithm="sha256")
     return f"{person.role}-{drawn.hexdigest()[:8]}"
 
 
-def _act(person: User | None, at: Any) -> dict[str, str]:
-    return {"by": pseudonym(person), "at": at.isoformat()}
+def _act(record: Any, state: str) -> dict[str, str]:
+    by, at = getattr(record, f"{state}_by"), getattr(record, f"{state}_at")
+    return {"by": pseudonym(by), "at": at.isoformat()}
 
 
-def _log_receipt(determination: Determination) -> str:
-    """Return the proof that counsel's signature is in the log, sealing the log if need be."""
+def _log_receipt(determination: Determination) -> dict[str, str]:
+    """Return the entry of counsel's signature and the proof that it is in the log."""
     entry = AuditEntry.objects.get(event="determination.signed", object_pk=str(determination.pk))
     checkpoints.seal_due()
-    return checkpoints.receipt(entry)
+    return {
+        "log_receipt": checkpoints.receipt(entry),
+        "log_entry": entries.public_data(entry).decode(),
+    }
 
 
 def _header(item: Item, key: AgencyKey, recipient: Any) -> bytes:
@@ -248,11 +261,24 @@ def _header(item: Item, key: AgencyKey, recipient: Any) -> bytes:
 
 
 def _member(item: Item, header: bytes) -> bag.Member:
+    """Make the member of an item, after one reading of all its object: the digests of both."""
     body = bag.Stored(item.sealed_name, 0, item.sealed_size)
-    digest = bag.sha256_of([bag.Inline(header), body], read_object)
+    alone, together = sha256(), sha256(header)
+    try:
+        for piece in read_object(body.name, body.offset, body.length):
+            alone.update(piece)
+            together.update(piece)
+    except FileNotFoundError as error:
+        raise Tampered(f"The sealed object of {_cited(item)} is missing. {MEND}") from error
+    if alone.hexdigest() != item.sealed_sha256:
+        raise Tampered(f"The sealed object of {_cited(item)} was changed. {MEND}")
     return bag.Member.stored(
-        f"data/{item.pk}.age", header, body, crc32=item.sealed_crc32, sha256=digest
+        f"data/{item.pk}.age", header, body, crc32=item.sealed_crc32, sha256=together.hexdigest()
     )
+
+
+def _cited(item: Item) -> str:
+    return f"{item} of {item.finding}"
 
 
 def _small(path: str, plain: bytes, recipient: Any) -> bag.Member:
@@ -274,7 +300,3 @@ def _info(referral: Referral) -> dict[str, str]:
 def _canonical(manifest: dict[str, Any]) -> bytes:
     text = json.dumps(manifest, sort_keys=True, ensure_ascii=False, indent=1)
     return f"{text}\n".encode()
-
-
-def _sha256(data: bytes) -> str:
-    return bag.sha256_of([bag.Inline(data)], read_object)
