@@ -15,14 +15,14 @@ from referrals.clients import LiaisonClient
 LONGEST = 5 * 60  # seconds that an assertion may last
 LEEWAY = 10
 KEPT = timedelta(seconds=400)
+NOBODY = "No client that may call now from here signed this."
 
 
 def check(text: str, *, audiences: Collection[str]) -> LiaisonClient:
     """Return the client that signed this assertion for one of `audiences`, or raise BadToken."""
     assertion = jose.parse(text)
-    # 1. Who says it: a client on record, that may call now and from here; then the signature.
+    # 1. Who says it: a client on record, that may call now and from here, and signed this.
     client = _client(assertion)
-    assertion.check(OKPKey.import_key(client.public_key))
     # 2. About itself, to us, for a short while (RFC 7523 section 3).
     if assertion.claims.get("sub") != client.client_id:
         raise BadToken("The claims iss and sub must both be the client id.")
@@ -35,11 +35,15 @@ def check(text: str, *, audiences: Collection[str]) -> LiaisonClient:
 
 
 def _client(assertion: Signed) -> LiaisonClient:
-    """Return the client; unknown, unusable and elsewhere get one answer, so nobody can probe."""
+    """Return the client; whatever is wrong gets one answer, so nobody finds out who is on record."""
     name = assertion.claims.get("iss")
     client = clients.find_client(name) if isinstance(name, str) else None
     if client is None or not client.is_usable or not client.may_come_from(remote_address()):
-        raise BadToken("No such client may call now from here.")
+        raise BadToken(NOBODY)
+    try:
+        assertion.check(OKPKey.import_key(client.public_key))
+    except BadToken as error:
+        raise BadToken(NOBODY) from error
     return client
 
 

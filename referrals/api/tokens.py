@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import QueryDict
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -71,11 +72,12 @@ class Token(APIView):
     @schema.TOKEN
     def post(self, request: Request) -> Response:
         """Return a token that is bound to the key of the proof."""
-        if _one(request.data, "grant_type") != "client_credentials":
+        form = request.data or QueryDict()  # an empty body is parsed by nobody
+        if _one(form, "grant_type") != "client_credentials":
             raise OAuthProblem(400, "unsupported_grant_type", "Ask for client_credentials.")
-        client = _client(request.data)
+        client = _client(form)
         thumbprint = _proven(request)
-        _check_scope(client, _one(request.data, "scope"))
+        _check_scope(client, _one(form, "scope"))
         return Response(
             {
                 "access_token": clients.issue_token(client, thumbprint),
