@@ -27,6 +27,8 @@ from compliance.errors import KeyUnusable, Tampered, WrongState
 BATCH = 4096
 _FULL = tree.WIDTH * tree.HASH
 _LOCK = int.from_bytes(b"dutyseal")
+# On SQLite the transaction itself began IMMEDIATE: nobody else writes.
+_WAITS = {"postgresql": f"SELECT pg_advisory_xact_lock({_LOCK})", "sqlite": "SELECT 1"}
 
 
 class AuditLeaf(models.Model):
@@ -162,7 +164,7 @@ def _keep_head(note: str, size: int) -> None:
     path = Path(settings.LOG_HEAD_FILE)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with fresh.open("w", encoding="utf-8") as file:
+    with open(fresh, "x", encoding="utf-8", opener=_private) as file:
         file.write(note)
         file.flush()
         os.fsync(file.fileno())
@@ -207,10 +209,9 @@ def _seal_batch() -> int:
 
 
 def _be_the_only_sealer() -> None:
-    """Wait for other sealers. On SQLite the transaction itself began IMMEDIATE."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    """Wait until every other sealer has committed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITS[connection.vendor])
 
 
 def _take(size: int) -> list[bytes]:

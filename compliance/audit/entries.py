@@ -250,13 +250,30 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
     """Say what is wrong with an entry, if anything is."""
     if entry is None:
         return "was deleted"
-    if tree.leaf_hash(public_data(entry)) != leaf:
+    if not _is_in(leaf, entry):
         return "has another public part than its leaf"
     if any(getattr(entry, name) != value for name, value in derived(entry).items()):
         return "has a column that does not follow from its public part"
-    if entry.salt is not None and commitment(entry, bytes(entry.salt)) != bytes(entry.commitment):
-        return "has another private part than its commitment"
-    return None
+    if entry.salt is None:  # erased, and then wholly so
+        gone = all(getattr(entry, name) is None for name in _PRIVATE)
+        return None if gone else "has a private part that nothing vouches for"
+    return None if _is_kept(entry) else "has another private part than its commitment"
+
+
+def _is_in(leaf: bytes, entry: AuditEntry) -> bool:
+    """Tell whether the leaf was made of this public part."""
+    try:
+        return tree.leaf_hash(public_data(entry)) == leaf
+    except ContentType.DoesNotExist:
+        return False
+
+
+def _is_kept(entry: AuditEntry) -> bool:
+    """Tell whether the private part is the one that was committed to."""
+    try:
+        return commitment(entry, bytes(entry.salt)) == bytes(entry.commitment)
+    except (Malformed, ValueError):  # no entry of ours holds a float, or an address that is none
+        return False
 
 
 def derived(entry: AuditEntry) -> dict[str, Any]:

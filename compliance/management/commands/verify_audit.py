@@ -39,6 +39,10 @@ class Command(BaseCommand):
             report = checkpoints.verify(since=since or 0, checkpoint=outside)
         except KeyUnusable as refusal:
             raise CommandError(refusal.message) from refusal
+        except OSError as error:
+            raise CommandError(
+                f"The log's key or head cannot be read: {error.strerror}."
+            ) from error
         if options["json"]:
             self.stdout.write(json.dumps(asdict(report)))
         if report.problem is not None:

@@ -1,5 +1,6 @@
 """Checkpoints: sealing, receipts, tiles, the key, and the head outside the database."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -126,6 +127,19 @@ class TestSealDue:
 
 
 class TestHead:
+    def test_only_its_owner_reads_it_whole_or_in_the_making(
+        self, log, write, settings, monkeypatch
+    ):
+        made = []
+        monkeypatch.setattr(
+            checkpoints.os, "fsync", lambda number: made.append(os.fstat(number).st_mode & 0o777)
+        )
+        write(1)
+        log.seal_due()
+        assert made == [0o600, 0o600]  # the empty log's, and the first sealed one's
+        assert head(settings).stat().st_mode & 0o777 == 0o600
+        assert [each.name for each in head(settings).parent.glob("log-head*")] == ["log-head"]
+
     def test_a_slower_sealer_does_not_turn_it_back(self, log, write, settings):
         log.seal_due()
         write(1)

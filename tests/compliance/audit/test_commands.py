@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 
 from compliance.audit import entries
 from compliance.audit.entries import AuditEntry
@@ -15,6 +15,23 @@ def run(*args):
     out = StringIO()
     call_command(*args, stdout=out)
     return out.getvalue()
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys):
+    """Run a command as it is typed, and tell its exit code, what it printed and what it said."""
+    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+
+    def run(name, *args):
+        command, code = load_command_class("compliance", name), 0
+        try:
+            command.run_from_argv(["manage.py", name, *args])
+        except SystemExit as left:
+            code = left.code
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run
 
 
 @pytest.fixture
@@ -61,6 +78,62 @@ class TestVerifyAudit:
         with pytest.raises(CommandError, match="cannot be read as a checkpoint"):
             run("verify_audit", "--checkpoint", str(tmp_path / "none"))
 
+    @pytest.mark.parametrize("name", ["LOG_KEY_FILE", "LOG_HEAD_FILE"])
+    def test_a_key_or_head_that_cannot_be_read_is_said(self, sealed, settings, typed, name):
+        Path(getattr(settings, name)).unlink()
+        Path(getattr(settings, name)).mkdir(mode=0o700)
+        code, _, said = typed("verify_audit")
+        assert code == 1
+        assert said.endswith("The log's key or head cannot be read: Is a directory.\n")
+
+    def test_a_true_log_exits_with_0(self, sealed, typed):
+        code, told, said = typed("verify_audit", "--full")
+        assert (code, said) == (0, "")
+        assert told.startswith("The log verifies: 5 entries, root ")
+
+    @pytest.mark.parametrize("args", [[], ["--json"]])
+    def test_an_untrue_log_exits_with_1_and_one_line_that_says_what_to_do(
+        self, sealed, unguarded, typed, args
+    ):
+        sealed.AuditLeaf.objects.filter(idx=3).update(hash=bytes(32))
+        code, told, said = typed("verify_audit", *args)
+        assert code == 1
+        assert said.startswith("CommandError: The log does not verify. First bad index: 3. Entry")
+        assert said.endswith(
+            "Stop the worker, keep the database as it is, and compare it with a backup.\n"
+        )
+        assert said.count("\n") == 1
+        assert bool(told) is bool(args)
+
+    def test_since_and_an_outside_checkpoint_go_together(
+        self, sealed, unguarded, typed, write, tmp_path
+    ):
+        kept = tmp_path / "checkpoint"
+        kept.write_text(sealed.latest().note, encoding="utf-8")
+        write(300)
+        sealed.seal_due()
+        sealed.AuditLeaf.objects.filter(idx=3).update(hash=bytes(32))
+        since = ["--since", "300", "--checkpoint", str(kept)]
+        assert typed("verify_audit", *since)[0] == 0  # the changed leaf lies before
+        assert typed("verify_audit", "--checkpoint", str(kept))[0] == 1
+
+    def test_a_log_that_is_shorter_than_an_outside_checkpoint_exits_with_1(
+        self, sealed, settings, typed, tmp_path
+    ):
+        kept = tmp_path / "checkpoint"
+        kept.write_text(sealed._sign(9, bytes(32)), encoding="utf-8")
+        code, _, said = typed("verify_audit", "--checkpoint", str(kept))
+        assert code == 1
+        assert "The log has 5 entries, but 9 were signed." in said
+
+    @pytest.mark.parametrize(
+        "args", [["--since", "-1"], ["--since", "x"], ["--full", "--since", "1"], ["--sinse", "1"]]
+    )
+    def test_wrong_usage_exits_with_2(self, typed, args):
+        code, told, said = typed("verify_audit", *args)
+        assert (code, told) == (2, "")
+        assert said.startswith("usage: manage.py verify_audit")
+
     def test_a_missing_key_is_refused(self, sealed, settings):
         Path(settings.LOG_KEY_FILE).unlink()
         with pytest.raises(CommandError, match="no signing key"):
@@ -101,6 +174,18 @@ class TestVerifyReceipt:
         with pytest.raises(CommandError, match="The receipt proves nothing") as refused:
             self.check(files)
         assert refused.value.returncode == 1
+
+    def test_exits_with_0_1_or_2(self, files, typed):
+        paths = ["--entry", str(files / "entry"), "--vkey", str(files / "vkey")]
+        receipt = str(files / "receipt")
+        assert typed("verify_receipt", receipt, *paths)[0] == 0
+        (files / "entry").write_bytes(b"another")
+        code, told, said = typed("verify_receipt", receipt, *paths)
+        assert (code, told, said.count("\n")) == (1, "", 1)
+        assert said.endswith("Ask the sender for all three files again.\n")
+        code, _, said = typed("verify_receipt", receipt)
+        assert code == 2
+        assert "the following arguments are required: --entry, --vkey" in said
 
     @pytest.mark.parametrize("content", [None, b"\xff"])
     def test_a_file_that_cannot_be_read_is_refused(self, files, content):

@@ -165,8 +165,29 @@ class TestDerivation:
 
     def test_an_erased_entry_is_still_itself(self, ana):
         entry = stored(audit.record("finding.recorded", ana, by=ana, purpose="review"))
-        entry.salt = entry.purpose = entry.object_repr = entry.additional_data = None
+        for name in ("salt", *entries._PRIVATE):
+            setattr(entry, name, None)
         assert entries.fault(entry, owed(entry)) is None
+
+    def test_an_entry_is_erased_wholly_or_not_at_all(self, ana):
+        entry = stored(audit.record("finding.recorded", ana, by=ana, purpose="review"))
+        entry.salt = None
+        entry.purpose = "another"
+        assert entries.fault(entry, owed(entry)) == "has a private part that nothing vouches for"
+
+    @pytest.mark.parametrize(
+        ("changes", "part"),
+        [
+            ({"remote_addr": "nowhere"}, "private"),
+            ({"additional_data": {"a": 1.5}}, "private"),
+            ({"content_type_id": 10**6}, "public"),
+        ],
+    )
+    def test_what_no_writer_of_ours_could_have_written_is_a_fault(self, ana, changes, part):
+        entry = stored(audit.record("finding.recorded", ana, by=ana))
+        for name, value in changes.items():
+            setattr(entry, name, value)
+        assert entries.fault(entry, owed(entry)).startswith(f"has another {part} part than its ")
 
 
 class TestPublicData:

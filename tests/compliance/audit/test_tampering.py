@@ -68,6 +68,8 @@ class TestEntries:
             ("purpose = 'another'", "another private part"),
             ("object_repr = 'another'", "another private part"),
             ("additional_data = '{\"a\": 1}'", "another private part"),
+            ("additional_data = '{\"a\": 1.5}'", "another private part"),
+            ("salt = NULL", "that nothing vouches for"),
             ("remote_addr = '192.0.2.9'", "another private part"),
             ("actor_id = NULL", "does not follow"),
             ("liaison_client = 'lee'", "does not follow"),
