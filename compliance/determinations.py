@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from compliance import audit, facts, findings, jurisdictions, lifecycle, releases, roles
-from compliance.errors import Malformed, SamePerson, WrongState
+from compliance.errors import Malformed, SamePerson, Tampered, WrongState
 from compliance.findings import Finding
 from compliance.lifecycle import stamped
 from compliance.releases import Release
@@ -119,10 +119,20 @@ def propose(finding: Finding, *, rule_time: datetime | None = None) -> Determina
 
 
 def reproduce(determination: Determination) -> str:
-    """Return the hash that the same facts give under the law now loaded."""
+    """Return the hash that the stored facts give once more: the stored one, or something is wrong.
+
+    Raises WrongState if another law is loaded now than the determination rests on, and Tampered
+    if the record is not what was laid before counsel.
+    """
+    _require_unchanged(determination)
+    rules = releases.rules()
+    if determination.release.sha256 != rules.sha256:
+        raise WrongState(
+            f"The {determination} rests on {determination.release}; the law loaded now is another."
+        )
     at = determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ")
     asked = determination.snapshot | {"rule_time": at}
-    return str(jurisdictions.rule_on(releases.rules(), **asked)["sha256"])
+    return str(jurisdictions.rule_on(rules, **asked)["sha256"])
 
 
 @audit.attributed
@@ -141,10 +151,11 @@ def sign(
     """
     roles.require(by, Permission.SIGN_DETERMINATION)
     _require_third(determination, by)
-    open_to_choice = {report["to"] for report in firm(determination, "permission")}
+    signed = lifecycle.advance(determination, State.SIGNED, because=because, version=version, by=by)
+    _require_unchanged(signed)
+    open_to_choice = {report["to"] for report in firm(signed, "permission")}
     if unknown := set(take_up) - open_to_choice:
         raise Malformed(f"There is no firm permission towards {', '.join(sorted(unknown))}.")
-    signed = lifecycle.advance(determination, State.SIGNED, because=because, version=version, by=by)
     for report in firm(signed, "duty"):
         _oblige(signed, report)
     for report in firm(signed, "permission"):
@@ -194,3 +205,11 @@ def _require_third(determination: Determination, by: User) -> None:
     finding = determination.finding
     if by.pk in (finding.recorded_by_id, finding.confirmed_by_id):
         raise SamePerson("Whoever recorded or confirmed a finding cannot sign its determination.")
+
+
+def _require_unchanged(determination: Determination) -> None:
+    """Refuse a record that is not, fact by fact and word by word, what the law once said."""
+    said = {name: value for name, value in determination.result.items() if name != "sha256"}
+    found = [jurisdictions.digest(each) for each in (determination.snapshot, said)]
+    if found != [determination.snapshot_sha256, determination.result_sha256]:
+        raise Tampered(f"The {determination} is not the one that was proposed.")

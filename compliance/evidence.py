@@ -1,5 +1,6 @@
 """Evidence: sealed items of a finding, frozen at confirmation. Reading one is itself an event."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,6 +17,8 @@ from compliance.vault import keys, stream
 from compliance.vault.uploads import SealedUpload
 
 NAME_LIMIT = 255
+ADDRESS_LIMIT = 2000
+MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,49}/[\w!#$&^.+-]{1,50}", re.ASCII)  # RFC 6838
 
 
 class FieldClass(models.TextChoices):
@@ -34,7 +37,7 @@ class Item(models.Model):
     name = models.CharField(max_length=NAME_LIMIT)
     media_type = models.CharField(max_length=100)
     field_class = models.CharField(max_length=6, choices=FieldClass)
-    source_url = models.CharField(max_length=2000, blank=True)
+    source_url = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
     acquired_at = models.DateTimeField()
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
@@ -87,8 +90,9 @@ def attach(
     On a refusal nothing stays behind: the sealed object is deleted with the upload.
     """
     roles.require(by, Permission.RECORD_FINDING)
-    _check(upload, field_class, acquired_at)
-    with transaction.atomic():
+    _check(upload, field_class, acquired_at, source_url)
+    # Outermost, so that the object is kept only once nothing can take the record back.
+    with transaction.atomic(durable=True):
         locked = Finding.objects.select_for_update().get(pk=finding.pk)
         if locked.state != findings.State.RECORDED:
             raise WrongState(f"{finding} is {locked.state}; new evidence is a new finding.")
@@ -96,9 +100,9 @@ def attach(
             finding=locked,
             exhibit=locked.items.count() + 1,
             name=upload.original_name,
-            media_type=(upload.content_type or "application/octet-stream")[:100],
+            media_type=_media_type(upload),
             field_class=field_class,
-            source_url=source_url[:2000],
+            source_url=source_url,
             acquired_at=acquired_at,
             size=upload.sealed.plain_size,
             sha256=upload.sealed.plain_sha256,
@@ -132,13 +136,14 @@ def read(
 
 
 def _bytes(item: Item, start: int, stop: int) -> Iterator[bytes]:
-    with default_storage.open(item.sealed_name, "rb") as source:
-        try:
-            yield from stream.open_range(
-                keys.file_key(item.pk), source, start, stop, item.sealed_size
-            )
-        except stream.PayloadError as error:
-            raise Tampered("The stored object of this item was changed.") from error
+    key = keys.file_key(item.pk)
+    try:
+        with default_storage.open(item.sealed_name, "rb") as source:
+            yield from stream.open_range(key, source, start, stop, item.sealed_size)
+    except FileNotFoundError as error:
+        raise Tampered("The stored object of this item is gone.") from error
+    except ValueError as error:  # a PayloadError, or a size on record that is not the object's
+        raise Tampered("The stored object of this item was changed.") from error
 
 
 def classes(finding: Finding) -> set[str]:
@@ -152,7 +157,15 @@ def was_viewed(item: Item) -> str:
     return "whole" if True in scopes else "part" if scopes else "none"
 
 
-def _check(upload: SealedUpload, field_class: str, acquired_at: datetime) -> None:
+def _media_type(upload: SealedUpload) -> str:
+    """Return what the sender called the file's type if it is one: it travels to the agency."""
+    told = upload.content_type or ""
+    return told if MEDIA_TYPE.fullmatch(told) else "application/octet-stream"
+
+
+def _check(upload: SealedUpload, field_class: str, acquired_at: datetime, source_url: str) -> None:
+    if upload.is_deleted:
+        raise Malformed("The file did not arrive whole. Send it again.")
     if not upload.sealed.plain_size:
         raise Malformed("The file is empty. Attach the file that holds the evidence.")
     if not 0 < len(upload.original_name) <= NAME_LIMIT:
@@ -161,3 +174,5 @@ def _check(upload: SealedUpload, field_class: str, acquired_at: datetime) -> Non
         raise Malformed("Say whether the item was public (C_pub) or private (C_priv).")
     if timezone.is_naive(acquired_at) or acquired_at > timezone.now():
         raise Malformed("Say when the item was acquired, with its time zone, not in the future.")
+    if len(source_url) > ADDRESS_LIMIT:
+        raise Malformed(f"The address is longer than {ADDRESS_LIMIT} characters.")

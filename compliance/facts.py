@@ -150,6 +150,8 @@ DERIVED = ("knowledge.level", "data.available_classes")
 
 def _check(values: Mapping[str, Any], *, provider: bool) -> dict[str, Any]:
     """Return the values as the vocabulary wants them, or refuse the first that it does not know."""
+    if not values:
+        raise Malformed("Name at least one fact.")
     words = releases.rules().vocabulary
     checked = {}
     for fact, value in values.items():

@@ -76,20 +76,24 @@ def release(hold: Hold, *, because: str, by: User) -> Hold:
 
 def place_due() -> int:
     """Place the hold of every signed determination that asks for one and has none."""
-    owed = (
+    return lifecycle.pull("place", _owed(), place)
+
+
+def _owed() -> models.QuerySet[Determination]:
+    """Return the signed determinations that ask for a hold and have none."""
+    return (
         Determination.objects.filter(state=determinations.State.SIGNED, hold__isnull=True)
         .filter(models.Q(obligations__isnull=False) | ~models.Q(result__preserve=None))
         .distinct()
         .order_by("signed_at")
     )
-    return lifecycle.pull("place", owed, place)
 
 
 def is_held(determination: Determination) -> bool:
     """Tell whether nothing of this matter may be erased now."""
     hold = Hold.objects.filter(determination=determination).first()
     if hold is None:
-        return determination.state == determinations.State.SIGNED
+        return _owed().filter(pk=determination.pk).exists()
     over = hold.kept_until is not None and hold.kept_until < timezone.now()
     return hold.state == State.PLACED and not over
 

@@ -1,42 +1,78 @@
 """Environment: one variable read in one way, failing loudly with its name and the form it wants."""
 
 import os
+import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
 
-def text(name: str, default: str | None = None) -> str:
+def text(name: str, default: str) -> str:
     """Return the variable `name`, or the content of the file that `name`_FILE points to."""
-    if path := os.environ.get(f"{name}_FILE"):
-        try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            raise ImproperlyConfigured(
-                f"{name}_FILE names a file that cannot be read: {error.strerror}."
-            ) from error
-    value = os.environ.get(name, default)
-    if value is None:
-        raise ImproperlyConfigured(f"{name} is not set. Set it, or point {name}_FILE at a file.")
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name, default)
+    if os.environ.get(name):
+        raise ImproperlyConfigured(f"{name} and {name}_FILE are both set. Keep one of them.")
+    try:
+        found = Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name}_FILE names a file that cannot be read: {error.strerror}."
+        ) from error
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}_FILE names a file that is not text.") from error
+    if not found:
+        raise ImproperlyConfigured(f"{name}_FILE names a file with nothing in it.")
+    return found
+
+
+def _matching(name: str, default: str, form: str, wanted: str) -> str:
+    """Return the variable `name` if it has this form; if not, say which is wanted."""
+    value = text(name, default)
+    if not re.fullmatch(form, value, re.ASCII):
+        raise ImproperlyConfigured(f"{name} wants {wanted}.")  # and may be secret: do not show it
     return value
 
 
 def choice(name: str, values: tuple[str, ...]) -> str:
     """Return the variable `name`, one of `values`; the first is the default."""
-    value = text(name, values[0])
-    if value not in values:
-        raise ImproperlyConfigured(f"{name} is {value!r}; it wants one of {', '.join(values)}.")
-    return value
+    return _matching(
+        name, values[0], "|".join(map(re.escape, values)), f"one of {', '.join(values)}"
+    )
 
 
 def count(name: str, default: int) -> int:
     """Return the variable `name` as a whole number."""
-    value = text(name, str(default))
-    if not value.isdecimal():
-        raise ImproperlyConfigured(f"{name} is {value!r}; it wants a whole number.")
-    return int(value)
+    return int(_matching(name, str(default), "[0-9]{1,18}", "a whole number"))
+
+
+def address(name: str, default: str) -> str:
+    """Return the variable `name`, the address of a web site without a path."""
+    return _matching(name, default, r"https?://[^\s/?#@]+/?", "http://HOST or https://HOST")
+
+
+def origin(name: str, default: str) -> str:
+    """Return the variable `name`, the name of a log (C2SP: no space, no plus sign)."""
+    return _matching(name, default, r"(?!.*://)[^\s+]+", "HOST/NAME, without scheme, space or +")
+
+
+def broker(name: str) -> str:
+    """Return the variable `name`, the address of a broker, or nothing."""
+    return _matching(
+        name, "", r"([a-z+]+://\S*)?", "amqp://USER:PASSWORD@HOST:PORT/NAME or nothing"
+    )
+
+
+def cache(name: str) -> dict[str, str]:
+    """Return the Django form of `redis://host:port/number`, or of `locmem://` or nothing."""
+    wanted = "redis://HOST:PORT/NUMBER, locmem:// or nothing"
+    where = _matching(name, "", r"(locmem://|rediss?://\S+)?", wanted)
+    kind = "redis.RedisCache" if where.startswith("redis") else "locmem.LocMemCache"
+    return {"BACKEND": f"django.core.cache.backends.{kind}", "LOCATION": where}
 
 
 def words(name: str, default: str = "") -> list[str]:
@@ -48,14 +84,26 @@ def secret(name: str, kept_in: Path) -> str:
     """Return the secret `name`, or the one kept in a file of ours, made at the first start."""
     if value := text(name, ""):
         return value
-    kept_in.parent.mkdir(parents=True, exist_ok=True)
     try:
-        handle = os.open(kept_in, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return kept_in.read_text(encoding="ascii")
-    with os.fdopen(handle, "w", encoding="ascii") as file:
-        file.write(made := secrets.token_urlsafe(48))
-    return made
+        return _kept(kept_in)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name} is not set, and none can be kept in the state directory: {error.strerror}."
+        ) from error
+
+
+def _kept(path: Path) -> str:
+    """Return the secret in this file. It appears whole: another process may start right now."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text(encoding="ascii")
 
 
 SQLITE_OPTIONS = {
@@ -66,25 +114,33 @@ SQLITE_OPTIONS = {
 
 
 def database(name: str, default: Path) -> dict[str, object]:
-    """Return the Django form of `sqlite:///path` or `postgresql://user:password@host:port/name`."""
-    parts = urlsplit(text(name, f"sqlite:///{default}"))
-    if parts.scheme == "sqlite":
-        path = Path(unquote(parts.path.removeprefix("/")))
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Return the Django form of `sqlite:///path` or `postgresql://user:password@host:port/name`.
+
+    What follows a question mark are options of libpq, such as `sslmode=verify-full`.
+    """
+    try:
+        parts = urlsplit(text(name, f"sqlite:///{quote(str(default))}"))
+        port = str(parts.port or "")
+    except ValueError:  # a port or an address that is none
+        parts, port = urlsplit(""), ""
+    path = unquote(parts.path.removeprefix("/"))
+    if parts.scheme == "sqlite" and path:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": str(path),
+            "NAME": path,
             "OPTIONS": SQLITE_OPTIONS,
         }
-    if parts.scheme in ("postgres", "postgresql"):
+    if parts.scheme in ("postgres", "postgresql") and path:
+        pool: dict[str, object] = {"pool": {"min_size": 1, "max_size": 8}}
         return {
             "ENGINE": "django.db.backends.postgresql",
-            "NAME": unquote(parts.path.removeprefix("/")),
+            "NAME": path,
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": parts.hostname or "",
-            "PORT": str(parts.port or ""),
-            "OPTIONS": {"pool": {"min_size": 1, "max_size": 8}},
+            "PORT": port,
+            "OPTIONS": pool | dict(parse_qsl(parts.query)),
         }
     raise ImproperlyConfigured(
         f"{name} wants sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME."

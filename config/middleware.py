@@ -59,6 +59,6 @@ def remote_address(request: HttpRequest) -> str | None:
     if settings.TRUSTED_PROXIES and len(hops) >= settings.TRUSTED_PROXIES:
         seen = hops[-settings.TRUSTED_PROXIES]
     try:
-        return str(ip_address(seen))
+        return str(ip_address(seen.partition("%")[0]))  # no log of ours needs the interface
     except ValueError:
         return None

@@ -17,21 +17,27 @@ SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # sign
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
 KEY_PROVIDERS = env.words("DUTYLINE_KEY_PROVIDERS", "local")  # who wraps file keys
 DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")  # where rows live
-BROKER_URL = env.text("DUTYLINE_BROKER_URL", "")  # amqp://…; empty: the worker runs in process
-CACHE_URL = env.text("DUTYLINE_CACHE_URL", "locmem://")  # locmem:// or redis://…
-BASE_URL = env.text("DUTYLINE_BASE_URL", "http://localhost:8000")  # how agencies reach us
+BROKER_URL = env.broker("DUTYLINE_BROKER_URL")  # amqp://…; empty: the worker runs in process
+CACHE = env.cache("DUTYLINE_CACHE_URL")  # redis://… shared by all processes; empty: locmem://
+BASE_URL = env.address("DUTYLINE_BASE_URL", "http://localhost:8000")  # how agencies reach us
 ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # our names
 TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, each adding a hop
-LOG_ORIGIN = env.text("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
+LOG_ORIGIN = env.origin("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
 UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one item of evidence
 
 if KEY_PROVIDERS != ["local"]:
     raise ImproperlyConfigured("DUTYLINE_KEY_PROVIDERS knows one provider: local.")
 if "://" in STORAGE:
     raise ImproperlyConfigured("DUTYLINE_STORAGE wants a directory.")
+IN_PRODUCTION = ENVIRONMENT == "production"
+if IN_PRODUCTION and not BASE_URL.startswith("https://"):
+    raise ImproperlyConfigured("DUTYLINE_BASE_URL wants https://HOST in production.")
+if IN_PRODUCTION and "*" in ALLOWED_HOSTS:
+    raise ImproperlyConfigured("DUTYLINE_ALLOWED_HOSTS wants names in production, not *.")
+if IN_PRODUCTION and len(SECRET_KEY) < 50:
+    raise ImproperlyConfigured("DUTYLINE_SECRET_KEY wants 50 characters or more in production.")
 
 # --- what follows from them
-IN_PRODUCTION = ENVIRONMENT == "production"
 DEBUG = False
 DATABASES = {"default": DATABASE}
 AUTH_USER_MODEL = "compliance.User"
@@ -64,9 +70,9 @@ INSTALLED_APPS = [
     "referrals",
 ]
 MIDDLEWARE = [
+    "config.middleware.ContentSecurityPolicy",  # the outermost, so that no answer is without it
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "config.middleware.ContentSecurityPolicy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -103,13 +109,13 @@ STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
-CACHES = {
+CACHES = {"default": CACHE}
+STORAGES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache"
-        if CACHE_URL.startswith("redis")
-        else "django.core.cache.backends.locmem.LocMemCache",
-        "LOCATION": CACHE_URL,
-    }
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
+    },
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 
 SESSION_COOKIE_AGE = 8 * 60 * 60
@@ -143,7 +149,13 @@ SPECTACULAR_SETTINGS = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
+    "formatters": {
+        "plain": {
+            "()": "config.logs.Discreet",
+            "format": "{asctime} {levelname} {name} {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": logging.getLevelName(logging.WARNING)},
 }

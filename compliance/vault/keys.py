@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from django.utils import timezone
 from compliance.errors import KeyUnusable
 
 FILE_KEY = 16  # bytes (age v1)
+KEK = 32  # bytes (AES-256)
 
 
 class KeyProvider(Protocol):
@@ -49,33 +51,39 @@ class LocalProvider:
         """Return the key inside `blob`; another item's context or a changed byte is refused."""
         try:
             return AESGCM(self._key(key_id)).decrypt(blob[:12], blob[12:], _bound(context))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # a ValueError: too short to hold a nonce
             raise KeyUnusable("A wrapped key does not open under its key and context.") from error
 
     def _key(self, key_id: str, *, make: bool = False) -> bytes:
         path = self.folder / f"kek-{key_id}"
         if make and not path.exists():
-            make_secret(path, os.urandom(32))
+            make_secret(path, os.urandom(KEK))
         try:
-            return base64.b64decode(path.read_bytes())
+            key = base64.b64decode(path.read_bytes(), validate=True)
         except OSError as error:
-            raise KeyUnusable(f"The key-encryption key {key_id} is not there.") from error
+            raise KeyUnusable(f"The key-encryption key {key_id} cannot be read.") from error
+        except ValueError:
+            key = b""
+        if len(key) != KEK:
+            raise KeyUnusable(f"The key-encryption key {key_id} is not base64 of {KEK} bytes.")
+        return key
 
 
 def make_secret(path: Path, secret: bytes) -> None:
-    """Write a secret in base64, mode 0600; if somebody else was faster, theirs stays."""
+    """Write a secret in base64, mode 0600, to stay; if somebody else was faster, theirs stays."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(base64.b64encode(secret))
         file.flush()
         os.fsync(file.fileno())
-    try:
+    with suppress(FileExistsError):
         os.link(draft, path)
-    except FileExistsError:
-        return
-    finally:
-        draft.unlink()
+    draft.unlink()
+    # The name too must outlive a power failure: what is wrapped under a lost key is lost.
+    folder = os.open(path.parent, os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
 
 
 def _bound(context: dict[str, str]) -> bytes:
@@ -115,6 +123,9 @@ def new_seed() -> bytes:
 def keep(subject: uuid.UUID, file_key: bytes) -> FileKeyWrap:
     """Wrap the file key of `subject` under the key of this year and put it on record."""
     keeper, key_id = provider(), f"{timezone.now().year}"
+    if earlier := FileKeyWrap.objects.filter(provider=keeper.id, key_id=key_id).first():
+        # A new key under the name of a lost one would hide the loss: it must open what it closed.
+        _unwrapped(keeper, earlier)
     blob = keeper.wrap(key_id, file_key, _context(subject, key_id))
     return FileKeyWrap.objects.create(subject=subject, provider=keeper.id, key_id=key_id, blob=blob)
 
@@ -124,7 +135,11 @@ def file_key(subject: uuid.UUID) -> bytes:
     wrap = FileKeyWrap.objects.filter(subject=subject).first()
     if wrap is None:
         raise KeyUnusable("There is no key for this item.")
-    return provider().unwrap(wrap.key_id, bytes(wrap.blob), _context(subject, wrap.key_id))
+    return _unwrapped(provider(), wrap)
+
+
+def _unwrapped(keeper: KeyProvider, wrap: FileKeyWrap) -> bytes:
+    return keeper.unwrap(wrap.key_id, bytes(wrap.blob), _context(wrap.subject, wrap.key_id))
 
 
 def _context(subject: uuid.UUID, key_id: str) -> dict[str, str]:
