@@ -176,7 +176,7 @@ def _safe_values(outcome: Outcome, situation: Situation) -> Iterable[dict[str, A
         fact = situation.rules.vocabulary.facts[name]
         values = _values(fact)
         keeping = [value for value in values if _keeps(outcome, {**situation.facts, name: value})]
-        some: Any = keeping if len(keeping) < len(values) else None
+        some: Any = sorted(keeping) if len(keeping) < len(values) else None
         value = keeping[0] if len(keeping) == 1 else some
         yield {"fact": name, "as": value, "for": outcome.rule.record}
 
