@@ -6,19 +6,19 @@ from compliance import determinations, preservation
 from compliance.audit import checkpoints
 
 
-@shared_task(name="compliance.propose_due", queue="urgent")
+@shared_task(name="compliance.propose_due")
 def propose_due() -> None:
     """Propose what is owed."""
     determinations.propose_due()
 
 
-@shared_task(name="compliance.place_due", queue="urgent")
+@shared_task(name="compliance.place_due")
 def place_due() -> None:
     """Place the holds that are owed."""
     preservation.place_due()
 
 
-@shared_task(name="compliance.seal_log", queue="default")
+@shared_task(name="compliance.seal_log")
 def seal_log() -> None:
     """Seal the log."""
     checkpoints.seal_due()

@@ -8,6 +8,15 @@ from django.conf import settings
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 EVERY_SECOND, EVERY_HOUR = 1.0, 3600.0
+BELLS = {  # how often each rings, and in which queue
+    "compliance.propose_due": (EVERY_SECOND, "urgent"),
+    "compliance.place_due": (EVERY_SECOND, "urgent"),
+    "referrals.enter_due": (EVERY_SECOND, "urgent"),
+    "referrals.seal_due": (EVERY_SECOND, "urgent"),
+    "referrals.deliver_due": (EVERY_SECOND, "urgent"),
+    "compliance.seal_log": (EVERY_SECOND, "default"),
+    "referrals.sweep_due": (EVERY_HOUR, "bulk"),
+}
 
 app = Celery("dutyline")
 app.conf.update(
@@ -20,21 +29,14 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_default_queue="default",
+    task_routes={name: {"queue": queue} for name, (_, queue) in BELLS.items()},
     worker_prefetch_multiplier=1,
     worker_soft_shutdown_timeout=30.0,
     timezone="UTC",
     # Unfinished rings expire: the next one finds the same work in the database.
     beat_schedule={
         name: {"task": name, "schedule": every, "options": {"expires": 60.0}}
-        for name, every in {
-            "compliance.propose_due": EVERY_SECOND,
-            "compliance.place_due": EVERY_SECOND,
-            "referrals.enter_due": EVERY_SECOND,
-            "referrals.seal_due": EVERY_SECOND,
-            "referrals.deliver_due": EVERY_SECOND,
-            "compliance.seal_log": EVERY_SECOND,
-            "referrals.sweep_due": EVERY_HOUR,
-        }.items()
+        for name, (every, _) in BELLS.items()
     },
 )
 app.autodiscover_tasks(["compliance", "referrals"])

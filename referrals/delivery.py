@@ -1,9 +1,12 @@
 """Delivery: brings a sealed bundle within its agency's reach, and keeps every attempt."""
 
+from typing import Any
+
 from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, lifecycle
+from compliance.errors import Stale, WrongState
 from referrals import bundles, docket
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.channels.pickup import Pickup
@@ -44,9 +47,9 @@ class Attempt(models.Model):
 
 def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
     """Open an attempt, or resume the open one, and hand the parcel to the channel."""
-    attempt = _open(referral)
+    attempt, parcel = _open(referral), _parcel(referral)
     try:
-        return attempt, CHANNEL.transmit(_parcel(referral))
+        return attempt, _transmitted(parcel)
     except DeliveryFailed as error:
         _fail(attempt, error)
         raise
@@ -56,9 +59,9 @@ def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
 def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
     """Record that the channel confirmed: the agency can get it from here on."""
     attempt, confirmation = sent
-    attempt.confirmed_at, attempt.confirmed_sha256 = confirmation.at, confirmation.sha256
-    attempt.save(update_fields=["confirmed_at", "confirmed_sha256"])
-    return lifecycle.advance(referral, docket.State.DELIVERED, by=None)
+    delivered = lifecycle.advance(referral, docket.State.DELIVERED, by=None)
+    _end(attempt, confirmed_at=confirmation.at, confirmed_sha256=confirmation.sha256)
+    return delivered
 
 
 def deliver_due() -> int:
@@ -67,7 +70,12 @@ def deliver_due() -> int:
     return lifecycle.pull("deliver", owed, deliver, prepare=transmit)
 
 
+# Durable: the attempt must be committed before the channel hands anything to anybody.
+@transaction.atomic(durable=True)
 def _open(referral: Referral) -> Attempt:
+    current = Referral.objects.select_for_update().get(pk=referral.pk)
+    if current.state != docket.State.SEALED:
+        raise WrongState(f"{current} is {current.state}; only a sealed referral is delivered.")
     still_open = referral.attempts.filter(confirmed_at__isnull=True, failed_at__isnull=True)
     return still_open.first() or Attempt.objects.create(
         referral=referral,
@@ -77,12 +85,32 @@ def _open(referral: Referral) -> Attempt:
     )
 
 
+def _transmitted(parcel: Parcel) -> Confirmation:
+    confirmation = CHANNEL.transmit(parcel)
+    if confirmation.sha256 != parcel.sha256:
+        raise DeliveryFailed("The channel confirmed other bytes than were sealed.", permanent=False)
+    return confirmation
+
+
 @transaction.atomic
 def _fail(attempt: Attempt, error: DeliveryFailed) -> None:
-    attempt.failed_at, attempt.failed_because = timezone.now(), error.message[:200]
-    attempt.is_permanent = error.permanent
-    attempt.save(update_fields=["failed_at", "failed_because", "is_permanent"])
+    _end(
+        attempt,
+        failed_at=timezone.now(),
+        failed_because=error.message[:200],
+        is_permanent=error.permanent,
+    )
     audit.record("delivery.failed", attempt.referral, by=None, attempt=attempt.number)
+
+
+def _end(attempt: Attempt, **outcome: Any) -> None:
+    """Write how an open attempt ended, unless another worker wrote that already."""
+    current = Attempt.objects.select_for_update().get(pk=attempt.pk)
+    if current.confirmed_at or current.failed_at:
+        raise Stale(f"Another worker ended {attempt}.")
+    for field, value in outcome.items():
+        setattr(current, field, value)
+    current.save(update_fields=list(outcome))
 
 
 def _parcel(referral: Referral) -> Parcel:

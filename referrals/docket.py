@@ -81,8 +81,9 @@ class Referral(models.Model):
 
     @property
     def is_overdue(self) -> bool:
-        """Tell whether the due date passed before the agency could get it."""
-        return bool(self.due_at and (self.delivered_at or timezone.now()) > self.due_at)
+        """Tell whether the due date passed before the agency could get it, or need not any more."""
+        settled_at = self.delivered_at or self.withdrawn_at or timezone.now()
+        return bool(self.due_at and settled_at > self.due_at)
 
 
 @transaction.atomic

@@ -5,6 +5,8 @@ from django.utils import timezone
 
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 
+MEND = "Put the storage back from a backup; delivery is tried again."
+
 
 class Pickup:
     """Nothing is sent; the sealed bytes must lie whole in the storage."""
@@ -17,7 +19,9 @@ class Pickup:
             try:
                 there = default_storage.size(name)
             except FileNotFoundError as error:
-                raise DeliveryFailed("A sealed object is missing.", permanent=True) from error
+                raise DeliveryFailed(
+                    f"A sealed object is missing. {MEND}", permanent=True
+                ) from error
             if there != size:
-                raise DeliveryFailed("A sealed object has not its full size.", permanent=True)
+                raise DeliveryFailed(f"A sealed object has another size. {MEND}", permanent=True)
         return Confirmation(at=timezone.now(), sha256=parcel.sha256)

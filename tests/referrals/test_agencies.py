@@ -7,6 +7,7 @@ import pytest
 from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
+from compliance import lifecycle
 from compliance.audit.entries import AuditEntry
 from compliance.errors import KeyUnusable, Malformed, NotPermitted, SamePerson, WrongState
 from compliance.roles import User
@@ -194,6 +195,13 @@ class TestSealingKey:
 
     def test_refuses_a_key_that_expired_since(self, agency: Agency) -> None:
         agency.keys.update(expires_at=in_days(-1))
+        with pytest.raises(KeyUnusable, match="no approved, unexpired key"):
+            agencies.sealing_key(agency)
+
+    def test_refuses_an_agency_that_is_not_approved_any_more(
+        self, agency: Agency, carla: User
+    ) -> None:
+        lifecycle.advance(agency, State.REVOKED, because="Dissolved.", by=carla)
         with pytest.raises(KeyUnusable, match="no approved, unexpired key"):
             agencies.sealing_key(agency)
 

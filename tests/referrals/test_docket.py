@@ -144,19 +144,21 @@ class TestEnterDue:
 
 class TestOverdue:
     @pytest.mark.parametrize(
-        ("due_at", "delivered_at", "late"),
+        ("due_at", "ended", "late"),
         [
-            (None, None, False),
-            (LATER, None, False),
-            (EARLIER, None, True),
-            (EARLIER, EARLIER - timedelta(minutes=1), False),
-            (EARLIER, LATER, True),
+            (None, {}, False),
+            (LATER, {}, False),
+            (EARLIER, {}, True),
+            (EARLIER, {"delivered_at": EARLIER - timedelta(minutes=1)}, False),
+            (EARLIER, {"delivered_at": LATER}, True),
+            (EARLIER, {"withdrawn_at": EARLIER - timedelta(minutes=1)}, False),
+            (EARLIER, {"withdrawn_at": LATER}, True),
         ],
     )
     def test_is_what_the_agency_could_not_get_in_time(
-        self, due_at: Any, delivered_at: Any, late: bool
+        self, due_at: Any, ended: dict[str, Any], late: bool
     ) -> None:
-        assert Referral(due_at=due_at, delivered_at=delivered_at).is_overdue is late
+        assert Referral(due_at=due_at, **ended).is_overdue is late
 
     def test_lists_what_should_have_been_delivered_by_now(
         self, sealed: Referral, carla: User
