@@ -23,6 +23,7 @@ TOKEN_LIFE = timedelta(minutes=5)
 REPLY_LIFE = timedelta(days=7)
 CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")
 PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+NO_KEY = "This is not an Ed25519 public key in JWK form."
 
 
 class Scope(models.TextChoices):
@@ -153,12 +154,12 @@ def admit(
 ) -> LiaisonClient:
     """Admit a client with its Ed25519 public key (JWK). It counts once a second person approved."""
     roles.require(by, Permission.ENROL_AGENCY)
-    _check(client_id, public_key, scopes, networks, expires_at)
+    _check(client_id, scopes, networks, expires_at)
     client = LiaisonClient.objects.create(
         agency=agency,
         client_id=client_id,
-        public_key={name: public_key[name] for name in ("kty", "crv", "x")},
-        scopes=sorted(scopes),
+        public_key=import_key(public_key).as_dict(),
+        scopes=sorted(set(scopes)),
         networks=list(networks),
         expires_at=expires_at,
         added_by=by,
@@ -185,9 +186,21 @@ def revoke(client: LiaisonClient, *, because: str, by: User) -> LiaisonClient:
     return lifecycle.advance(client, State.REVOKED, because=because, by=by)
 
 
+def import_key(jwk: object) -> OKPKey:
+    """Return the Ed25519 public key in a JWK (RFC 8037); a private one is refused."""
+    if not isinstance(jwk, Mapping) or (jwk.get("kty"), jwk.get("crv")) != ("OKP", "Ed25519"):
+        raise Malformed(NO_KEY)
+    if PRIVATE_MEMBERS & set(jwk):
+        raise Malformed("This JWK holds a private key. Never send it; make a new one.")
+    try:
+        return OKPKey.import_key({"kty": "OKP", "crv": "Ed25519", "x": str(jwk.get("x"))})
+    except (JoseError, ValueError) as error:
+        raise Malformed(NO_KEY) from error
+
+
 def thumbprint(client: LiaisonClient) -> str:
     """Return the RFC 7638 thumbprint of a client's public key."""
-    return OKPKey.import_key(client.public_key).thumbprint()
+    return import_key(client.public_key).thumbprint()
 
 
 def find_client(client_id: str) -> LiaisonClient | None:
@@ -265,24 +278,12 @@ def digest(text: str) -> str:
 
 
 def _check(
-    client_id: str,
-    public_key: Mapping[str, Any],
-    scopes: Sequence[str],
-    networks: Sequence[str],
-    expires_at: datetime,
+    client_id: str, scopes: Sequence[str], networks: Sequence[str], expires_at: datetime
 ) -> None:
     if not CLIENT_ID.fullmatch(client_id):
         raise Malformed("A client id is made of letters, digits and hyphens (40 at most).")
     if LiaisonClient.objects.filter(client_id=client_id).exists():
         raise Malformed(f"There is a client {client_id} already.")
-    if PRIVATE_MEMBERS & set(public_key):
-        raise Malformed("This key holds its private part. Ask the agency for the public one alone.")
-    try:
-        key = OKPKey.import_key(dict(public_key))
-    except (JoseError, ValueError, KeyError, TypeError) as error:
-        raise Malformed("This is not an Ed25519 public key in JWK form.") from error
-    if key.curve_name != "Ed25519":
-        raise Malformed("This is not an Ed25519 public key in JWK form.")
     if not scopes or set(scopes) - set(Scope.values):
         raise Malformed(f"Scopes are {', '.join(Scope.values)}; name at least one.")
     if expires_at <= timezone.now():

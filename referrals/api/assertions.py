@@ -4,8 +4,6 @@ import time
 from collections.abc import Collection
 from datetime import timedelta
 
-from joserfc.jwk import OKPKey
-
 from compliance.audit import context
 from referrals import clients
 from referrals.api import jose
@@ -35,13 +33,13 @@ def check(text: str, *, audiences: Collection[str]) -> LiaisonClient:
 
 
 def _client(assertion: Signed) -> LiaisonClient:
-    """Return the client; whatever is wrong gets one answer, so nobody finds out who is on record."""
+    """Return the client; whatever is wrong gets one answer, so nobody learns who is on record."""
     name = assertion.claims.get("iss")
     client = clients.find_client(name) if isinstance(name, str) else None
     if client is None or not client.is_usable or not client.may_come_from(remote_address()):
         raise BadToken(NOBODY)
     try:
-        assertion.check(OKPKey.import_key(client.public_key))
+        assertion.check(clients.import_key(client.public_key))
     except BadToken as error:
         raise BadToken(NOBODY) from error
     return client

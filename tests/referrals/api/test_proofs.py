@@ -15,7 +15,7 @@ from tests.referrals.api.conftest import BASE, LIST, Program, public
 
 KEY = OKPKey.generate_key("Ed25519")
 TYPE = "The proof's typ must be dpop+jwt."
-NO_KEY = "The header jwk wants an Ed25519 public key."
+NO_KEY = "The header jwk: This is not an Ed25519 public key in JWK form."
 METHOD = "The proof's htm is not the method of this request."
 ADDRESS = "The proof's htu is not the address of this request without its query."
 TIME = "The proof's iat is more than a minute off. Check the clock."
@@ -76,7 +76,7 @@ class TestCheck:
             ({"jwk": public(KEY)}, "The signature does not fit the key."),
             (
                 {"jwk": KEY.as_dict(private=True)},
-                "The header jwk holds a private key. Never send it; make a new one.",
+                "The header jwk: This JWK holds a private key. Never send it; make a new one.",
             ),
         ],
     )
