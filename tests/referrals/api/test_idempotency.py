@@ -92,10 +92,10 @@ class TestOnce:
         assert (acknowledged(), Acknowledgement.objects.count()) == (0, 0)
         assert post().status_code == 200
 
-    @pytest.mark.parametrize("key", [None, "", "two words", "x" * 129, "\tx", "schlüssel"])
-    def test_wants_a_key_that_can_be_compared(self, key: str | None, post: Post) -> None:
-        reply = post(Idempotency_Key=key)
-        assert (reply.status_code, reply.json()["code"]) == (400, "idempotency_key_required")
+    def test_wants_a_key_that_can_be_compared(self, post: Post) -> None:
+        for key in (None, "", "two words", "x" * 129, "\tx", "schlüssel"):
+            reply = post(Idempotency_Key=key)
+            assert (reply.status_code, reply.json()["code"]) == (400, "idempotency_key_required")
         assert acknowledged() == 0
 
     def test_takes_any_visible_key(self, post: Post) -> None:
