@@ -7,29 +7,31 @@ from typing import Any, cast
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
-from django.db.models import Exists, Model, OuterRef, QuerySet
+from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
-from compliance import determinations, findings, lifecycle, releases
-from compliance.models import Determination, Finding, Obligation
+from compliance import determinations, facts, findings, lifecycle, releases
+from compliance.models import Determination, Finding, Obligation, ProviderProfile
 from compliance.roles import Permission, User
 from referrals import agencies, docket
-from referrals.models import Agency, Referral
+from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
 
-# The order in which a finding meets the registers.
-REGISTERS = (
-    "Finding", "Item", "Determination", "Hold", "Referral", "Agency", "AgencyKey", "LiaisonClient",
-    "ProviderProfile", "Release", "Work", "AuditEntry",
-)  # fmt: skip
+# The registers as people look for them; in each group, the order in which a finding meets them.
+GROUPS = {
+    "Matters": ("Finding", "Item", "Determination", "Hold", "Referral"),
+    "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
+    "House": ("ProviderProfile", "Release", "Work", "AuditEntry"),
+}
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,47 @@ class DeskSite(AdminSite):
     ) -> TemplateResponse:
         """Show what waits, most urgent first."""
         user = cast(User, request.user)
-        piles = [_overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(user), _failing()]
+        piles = [
+            _overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(), _to_close(),
+            _to_approve(user), _failing(),
+        ]  # fmt: skip
         context = {
-            "piles": piles,
+            "piles": sorted(piles, key=lambda pile: not pile.rows),
             "waiting": sum(pile.total for pile in piles),
+            "is_more": any(pile.total > COUNTED for pile in piles),
             "may_record": user.may(Permission.RECORD_FINDING),
+            "has_profile": facts.profile() is not None,
         }
         return super().index(request, context | (extra_context or {}))
 
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Register desks alone, in whatever order apps load.
+
+        Roles are ours and fixed, so Django's groups would only mislead; the log's list is ours too.
+        """
+        if hasattr(admin_class, "steps"):
+            super().register(model_or_iterable, admin_class, **options)
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Return the registers in the order in which a finding meets them."""
-        apps = super().get_app_list(request, app_label)
-        for app in apps:
-            app["models"].sort(key=lambda model: REGISTERS.index(model["object_name"]))
-        return apps
+        """Return the registers in our groups, each under the name that people call it by."""
+        known = {
+            model["object_name"]: model | {"name": _called(self.get_model_admin(model["model"]))}
+            for app in super().get_app_list(request, app_label)
+            for model in app["models"]
+        }
+        return [
+            {
+                "name": group,
+                "app_label": group.lower(),
+                "app_url": reverse("admin:index"),
+                "models": [known[name] for name in names if name in known],
+            }
+            for group, names in GROUPS.items()
+        ]
+
+
+def _called(desk: Any) -> str:
+    return desk.called or capfirst(str(desk.opts.verbose_name_plural))
 
 
 def _pile(title: str, empty: str, waiting: QuerySet[Any], rows: Iterable[Row], **more: Any) -> Pile:
@@ -97,16 +126,15 @@ def _overdue() -> Pile:
 
 
 def _due() -> Pile:
+    in_time = Q(due_at__gte=timezone.now()) | Q(due_at__isnull=True)
     coming = (
-        Referral.objects.filter(
-            state__in=[docket.State.ENTERED, docket.State.SEALED], due_at__gte=timezone.now()
-        )
+        Referral.objects.filter(in_time, state__in=[docket.State.ENTERED, docket.State.SEALED])
         .select_related("agency")
-        .order_by("due_at")
+        .order_by(F("due_at").asc(nulls_last=True))
     )
     return _pile(
-        "On its way, due soon",
-        "No referral is waiting for its due time.",
+        "On its way",
+        "Every referral is delivered.",
         coming,
         map(_referral, coming[:SHOWN]),
     )
@@ -133,24 +161,63 @@ def _to_confirm(user: User) -> Pile:
             _page(finding),
             "recorded by you; a colleague decides"
             if finding.recorded_by_id == user.pk
-            else f"recorded by {finding.recorded_by} {timesince(finding.recorded_at, depth=1)} ago",
+            else f"recorded by {finding.recorded_by} {_ago(finding.recorded_at)}",
         )
         for finding in waiting.order_by("recorded_at", "id")[:SHOWN]
     )
     return _pile("For a second pair of eyes", "Every recorded finding is decided.", waiting, rows)
 
 
-def _to_sign(user: User) -> Pile:
+def _to_sign() -> Pile:
     waiting = Determination.objects.filter(state=determinations.State.PROPOSED)
     rows = (
         Row(
             f"The law on {each.finding}",
             _page(each),
-            f"{_reports(each)}, proposed {timesince(each.proposed_at, depth=1)} ago",
+            f"{_reports(each)}, proposed {_ago(each.proposed_at)}",
         )
         for each in waiting.select_related("finding").order_by("proposed_at", "id")[:SHOWN]
     )
     return _pile("For counsel", "No determination waits for counsel.", waiting, rows)
+
+
+def _to_close() -> Pile:
+    waiting = Referral.objects.filter(state=docket.State.ACKNOWLEDGED).select_related("agency")
+    rows = (
+        Row(
+            f"Referral {each}",
+            _page(each),
+            f"acknowledged by {each.agency.name} {_ago(cast(datetime, each.acknowledged_at))}",
+        )
+        for each in waiting.order_by("acknowledged_at", "id")[:SHOWN]
+    )
+    return _pile("To be closed", "No acknowledged referral is open.", waiting, rows)
+
+
+def _to_approve(user: User) -> Pile:
+    """Return what one person put on record and a second one must approve or sign."""
+    added = {"state": agencies.State.ADDED}
+    kinds: list[tuple[QuerySet[Any], str]] = [
+        (ProviderProfile.objects.filter(signed_at__isnull=True), "recorded"),
+        (Agency.objects.filter(**added), "added"),
+        (AgencyKey.objects.filter(**added).select_related("agency"), "added"),
+        (LiaisonClient.objects.filter(**added).select_related("agency"), "added"),
+    ]
+    rows = [
+        (getattr(each, f"{done}_at"), _approval(each, getattr(each, f"{done}_by"), user))
+        for waiting, done in kinds
+        for each in waiting.select_related(f"{done}_by").order_by(f"{done}_at")[:SHOWN]
+    ]
+    oldest = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
+    total = sum(waiting.order_by()[:COUNTED].count() for waiting, _ in kinds)
+    return Pile("For a second person's approval", "", total, oldest[:SHOWN])
+
+
+def _approval(record: Model, by: User, user: User) -> Row:
+    agency = getattr(record, "agency", None)
+    said = f"{record._meta.verbose_name} of {agency}" if agency else record._meta.verbose_name
+    whose = "you; a second person decides" if by == user else by
+    return Row(capfirst(str(record)), _page(record), f"{said}, put on record by {whose}")
 
 
 def _failing() -> Pile:
@@ -187,8 +254,9 @@ def _referral(referral: Referral) -> Row:
 
 def _obligation(obligation: Obligation) -> Row:
     determination = obligation.determination
+    known = releases.rules().authorities.get(obligation.recipient)
     return Row(
-        str(releases.rules().authorities[obligation.recipient]["title"]),
+        str(known["title"]) if known else obligation.recipient,
         _page(determination),
         f"for {determination.finding}, {_when(obligation.due_at)}",
         _share(determination.signed_at, obligation.due_at),
@@ -206,6 +274,10 @@ def _when(due: datetime | None) -> str:
     if due < timezone.now():
         return f"overdue by {timesince(due, depth=2)}"
     return f"due in {timeuntil(due, depth=2)}"
+
+
+def _ago(then: datetime) -> str:
+    return f"{timesince(then, depth=1)} ago"
 
 
 def _share(start: datetime | None, due: datetime | None) -> int | None:

@@ -1,18 +1,96 @@
 """Admin: the desk over referrals' rooms: the docket, the agencies and their keys."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.core.exceptions import ValidationError
+from django.db import models
 from django.http import HttpRequest
 
+from compliance import releases
 from compliance.admin import law
-from compliance.admin.desk import Desk, Step
-from compliance.admin.forms import Asking, Reasoned
+from compliance.admin.desk import Button, Desk, Step, at, standing
+from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
 from compliance.roles import Permission, User
 from referrals import agencies, clients, docket
 from referrals.models import Acknowledgement, Agency, AgencyKey, Bundle, LiaisonClient, Referral
+
+
+class NewAgency(Asking):
+    """Which authority of the rulebooks an agency answers for, and what it is called."""
+
+    authority = forms.ChoiceField(label="Authority, as the rulebooks name it")
+    name = forms.CharField(label="Name of the agency's desk", required=False)
+    environment = forms.ChoiceField(
+        label="Environment",
+        choices=[("test", "test: nothing real goes there"), ("production", "production")],
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        known = releases.rules().authorities.items()
+        # What is owed to an authority that stands for another goes to that other one.
+        self.fields["authority"].choices = [  # type: ignore[attr-defined]
+            (key, f"{each['title']} ({key})") for key, each in known if "same_as" not in each
+        ]
+
+
+class NewKey(Zoned):
+    """An age public key of the agency, and its last moment."""
+
+    recipient = forms.CharField(
+        label="Public key",
+        help_text="What the agency sent: age1… or age1pq….",
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        required=False,
+    )
+    expires_at = LocalTime(label="To be used until")
+    field_order = ["recipient", "expires_at", "zone"]
+
+
+class PublicKey(forms.JSONField):
+    """A JSON Web Key (RFC 7517)."""
+
+    def validate(self, value: Any) -> None:
+        """Want an object; whether it is a key is for the verb to say."""
+        super().validate(value)
+        if not isinstance(value, dict):
+            raise ValidationError("Paste the whole key, from { to }.")
+
+
+class Networks(forms.CharField):
+    """Networks, one a line."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the networks as a list."""
+        return (super().to_python(value) or "").split()
+
+
+class NewClient(Zoned):
+    """A program of the agency's liaisons: its name, its public key, and what it may do."""
+
+    client_id = forms.CharField(label="Client id", required=False)
+    public_key = PublicKey(
+        label="Public key (JWK)",
+        help_text="Ed25519, as the agency sent it. Never its private part.",
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+    scopes = forms.MultipleChoiceField(
+        label="What it may do",
+        widget=forms.CheckboxSelectMultiple,
+        choices=clients.Scope.choices,
+        required=False,
+    )
+    networks = Networks(
+        label="Networks it calls from",
+        help_text="One a line, such as 192.0.2.0/24. Empty means anywhere.",
+        widget=forms.Textarea(attrs={"rows": 2, "spellcheck": "false"}),
+        required=False,
+    )
+    expires_at = LocalTime(label="To be used until")
+    field_order = ["client_id", "public_key", "scopes", "networks", "expires_at", "zone"]
 
 
 class Fingerprint(Asking):
@@ -20,7 +98,7 @@ class Fingerprint(Asking):
 
     fingerprint = forms.CharField(
         label="Fingerprint",
-        help_text="Type what the agency reads out; do not copy it from this page.",
+        help_text="Type what the agency reads out over the telephone, not what it sent.",
         required=False,
     )
 
@@ -30,7 +108,7 @@ class Thumbprint(Asking):
 
     thumbprint_heard = forms.CharField(
         label="Thumbprint",
-        help_text="Type what the agency reads out; do not copy it from this page.",
+        help_text="Type what the agency reads out over the telephone, not what it sent.",
         required=False,
     )
 
@@ -50,7 +128,7 @@ not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
 class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
 
-    list_display = ("number", "agency", "state", "due_at", "entered_at")
+    list_display = ("number", "agency", standing, at("due_at"), at("entered_at"))
     list_filter = ("state", "agency")
     list_select_related = ("agency",)
     search_fields = (
@@ -62,6 +140,7 @@ class ReferralDesk(Desk):
         Step(
             "withdraw", "Withdraw", Permission.CLOSE_REFERRAL, docket.withdraw,
             "The referral is withdrawn; the agency never gets it.",
+            hint="The agency never gets it. What the law obliges to may then be owed still.",
             is_open=_in(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
@@ -70,7 +149,11 @@ class ReferralDesk(Desk):
         ),
     )  # fmt: skip
 
-    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a referral."""
+        return f"Referral {record}"
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the way of the referral: obligation, bundle, attempts, acknowledgement."""
         obligation = record.obligation
         return {
@@ -89,7 +172,7 @@ class ReferralDesk(Desk):
 class AgencyDesk(Desk):
     """Agencies: enrolled by one person, approved by another."""
 
-    list_display = ("authority", "name", "environment", "state", "added_by", "approved_by")
+    list_display = ("authority", "name", "environment", standing, "added_by", "approved_by")
     list_filter = ("state",)
     list_select_related = ("added_by", "approved_by")
     search_fields = ("authority__exact",)
@@ -98,20 +181,47 @@ class AgencyDesk(Desk):
         "authority", "name", "environment", "state", "added_at", "added_by", "approved_at",
         "approved_by",
     )  # fmt: skip
+    begin = Step(
+        "enrol", "Enrol an agency", Permission.ENROL_AGENCY, agencies.enrol,
+        "The agency is enrolled. Add its key and its client; a second person approves each.",
+        NewAgency, hint="A second person approves it. You add its key on the next page.",
+    )  # fmt: skip
     steps = (
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, agencies.approve,
             "The agency is approved. What is owed to it is entered next.", Asking,
-            _added_by_another,
+            _added_by_another, "What is owed to this authority goes to this agency from now on.",
+        ),
+        Step(
+            "add-key", "Add a key", Permission.ENROL_AGENCY, agencies.add_key,
+            "The key is on record. It counts once a second person approved it.", NewKey,
+            not_revoked, "Bundles are sealed to this key, so that this agency alone opens them.",
+        ),
+        Step(
+            "admit", "Admit a client", Permission.ENROL_AGENCY, clients.admit,
+            "The client is on record. It counts once a second person approved it.", NewClient,
+            not_revoked, "With it the agency's program fetches and acknowledges its referrals.",
         ),
     )  # fmt: skip
+
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of an agency."""
+        return str(record.name)
+
+    def parts(self, record: Any) -> Iterable[models.Model]:
+        """Return the agency's keys and clients."""
+        return (*record.keys.all(), *record.clients.all())
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return the agency's keys and clients."""
+        return {"keys": record.keys.all(), "clients": record.clients.order_by("client_id")}
 
 
 @admin.register(AgencyKey)
 class AgencyKeyDesk(Desk):
     """The public keys that bundles are sealed to."""
 
-    list_display = ("__str__", "agency", "state", "expires_at", "added_by", "approved_by")
+    list_display = ("__str__", "agency", standing, at("expires_at"), "added_by", "approved_by")
     list_filter = ("state",)
     list_select_related = ("agency", "added_by", "approved_by")
     search_fields = ("fingerprint__exact", "agency__authority__exact")
@@ -131,12 +241,19 @@ class AgencyKeyDesk(Desk):
         ),
     )  # fmt: skip
 
+    def row(self, record: Any, name: str) -> tuple[str, object]:
+        """Return one field; nobody can copy the fingerprint that is to be read out."""
+        label, value = super().row(record, name)
+        unheard = name == "fingerprint" and record.state == agencies.State.ADDED
+        return label, "shown once it is approved" if unheard else value
+
 
 @admin.register(LiaisonClient)
 class LiaisonClientDesk(Desk):
     """The programs of the agencies' liaisons."""
 
-    list_display = ("client_id", "agency", "state", "expires_at", "added_by", "approved_by")
+    ordering = ("client_id",)
+    list_display = ("client_id", "agency", standing, at("expires_at"), "added_by", "approved_by")
     list_filter = ("state",)
     list_select_related = ("agency", "added_by", "approved_by")
     search_fields = ("client_id__exact", "agency__authority__exact")

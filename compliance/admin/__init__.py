@@ -1,33 +1,38 @@
 """Admin: the legal team's desk over compliance's rooms. It shows records and edits none."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import PurePath
 from typing import Any, cast
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import Group
-from django.core.exceptions import PermissionDenied
-from django.db import models
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import redirect
-from django.urls import URLPattern, path
+from django.contrib import admin
+from django.db import models, transaction
+from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import law
-from compliance.admin.desk import Desk, Step, address, buttons, person
+from compliance.admin.desk import (
+    Button,
+    Desk,
+    Step,
+    address,
+    at,
+    buttons,
+    person,
+    standing,
+)
 from compliance.admin.forms import (
     Asking,
     Attachment,
     Decision,
     FactSheet,
     NewFinding,
+    ProfileSheet,
     Purpose,
     Reasoned,
     Signature,
 )
-from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
     Determination,
@@ -46,9 +51,6 @@ RUNGS = (
     ("belief_at", "Reasonable belief"),
     ("actual_at", "Actual knowledge"),
 )
-
-# Roles are ours and fixed, so Django's groups would only mislead. The log's list is ours too.
-admin.site.unregister([Group, AuditEntry])
 
 
 def _recorded(finding: Finding, user: User) -> bool:
@@ -69,6 +71,20 @@ def _a_third(determination: Determination, user: User) -> bool:
 
 def _second_counsel(profile: ProviderProfile, user: User) -> bool:
     return profile.signed_at is None and profile.recorded_by_id != user.pk
+
+
+def _record(*, values: Mapping[str, Any], source: str, by: User, **told: Any) -> Finding:
+    """Record a finding and its facts, both or neither."""
+    with transaction.atomic():
+        finding = findings.record(**told, by=by)
+        if values:
+            facts.assert_facts(finding, values, source=source, by=by)
+    return finding
+
+
+@admin.display(description="who")
+def _who(entry: AuditEntry) -> str:
+    return entry.actor.get_username() if entry.actor else entry.actor_ref
 
 
 def _open(item: Item, *, purpose: str, by: User) -> StreamingHttpResponse:
@@ -96,11 +112,16 @@ def _file_name(item: Item) -> str:
 class FindingDesk(Desk):
     """Findings, and the page on which one is told from top to bottom."""
 
-    list_display = ("reference", "state", "knowledge", "recorded_at", "recorded_by")
+    list_display = ("reference", standing, "knowledge", at("recorded_at"), "recorded_by")
     list_filter = ("state", "knowledge")
     list_select_related = ("recorded_by",)
     search_fields = ("reference__exact",)
     search_help_text = "The whole number, such as F-7KQ4-M2XA."
+    begin = Step(
+        "record", "Record a finding", Permission.RECORD_FINDING, _record,
+        "The finding is recorded. Attach its evidence next.", NewFinding,
+        hint="A second reviewer confirms it. You attach the evidence on the next page.",
+    )  # fmt: skip
     steps = (
         Step(
             "assert-facts", "Add facts", Permission.ASSERT_FACT, facts.assert_facts,
@@ -113,49 +134,25 @@ class FindingDesk(Desk):
         Step(
             "confirm", "Confirm", Permission.CONFIRM_FINDING, findings.confirm,
             "The finding is confirmed and frozen. The law is looked up next.", is_open=_a_second,
+            hint="From here on the finding, its evidence and its facts are frozen.",
         ),
         Step(
             "dismiss", "Dismiss", Permission.CONFIRM_FINDING, findings.dismiss,
             "The finding is dismissed. Nothing follows from it.", is_open=_a_second,
+            hint="Nothing follows from a dismissed finding. It stays on record with your reason.",
         ),
     )  # fmt: skip
 
-    def pages(self, name: str) -> Iterable[URLPattern]:
-        """Return the page on which a finding is written down."""
-        view = self.admin_site.admin_view(self.record)
-        return (path("record/", view, name=f"{name}_record"),)
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """List the findings; who may record one gets the way to it."""
-        may = person(request).may(Permission.RECORD_FINDING)
-        return super().changelist_view(request, {**(extra_context or {}), "may_record": may})
-
-    def record(self, request: HttpRequest) -> HttpResponse:
-        """Show the form of a new finding, or record it. What was typed survives a refusal."""
-        if not person(request).may(Permission.RECORD_FINDING):
-            raise PermissionDenied
-        posted = request.method == "POST"
-        form = NewFinding(None, request.POST if posted else None)
-        if posted and form.is_valid():
-            try:
-                finding = form.save(by=person(request))
-            except Refused as refusal:
-                form.add_error(None, refusal.message)
-            else:
-                messages.success(request, f"{finding} is recorded. Attach its evidence next.")
-                return redirect(address(finding))
-        page = self.page(request, "record", title="Record a finding", form=form)
-        page.status_code = 400 if posted else 200
-        return page
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a finding."""
+        return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
         """Return the exhibits and the determination."""
         found = Determination.objects.filter(finding=record)
         return (*record.items.all(), *found)
 
-    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return particulars, exhibits, ladder, facts and determination."""
         user = person(request)
         exhibits = record.items.select_related("attached_by")
@@ -165,7 +162,7 @@ class FindingDesk(Desk):
                 for name, words in law.classes(sorted(record.particulars))
             ],
             "exhibits": [
-                (item, evidence.was_viewed(item), buttons(ItemDesk, user, item))
+                (item, evidence.was_viewed(item), buttons(ItemDesk, user, item, tried))
                 for item in exhibits
             ],
             "ladder": [(getattr(record, at), words) for at, words in RUNGS],
@@ -182,7 +179,8 @@ class FindingDesk(Desk):
 class ItemDesk(Desk):
     """Exhibits. Opening one is a step with a purpose, and an event."""
 
-    list_display = ("exhibit", "finding", "name", "field_class", "size", "attached_at")
+    called = "Exhibits"
+    list_display = ("__str__", "finding", "name", "field_class", "size", at("attached_at"))
     list_filter = ("field_class",)
     list_select_related = ("finding",)
     search_fields = ("finding__reference__exact", "sha256__exact")
@@ -193,6 +191,10 @@ class ItemDesk(Desk):
     )  # fmt: skip
     steps = (Step("open", "Open", Permission.VIEW_EVIDENCE, _open, "", Purpose),)
 
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of an exhibit."""
+        return f"Exhibit {record.exhibit} of {record.finding}"
+
     def home(self, record: Any) -> models.Model:
         """Return the finding: its page is where exhibits are opened."""
         return cast(models.Model, record.finding)
@@ -202,7 +204,9 @@ class ItemDesk(Desk):
 class DeterminationDesk(Desk):
     """Determinations: the law's answer, and counsel's decision on it."""
 
-    list_display = ("finding", "state", "rule_time", "proposed_at", "signed_by")
+    list_display = (
+        "finding", standing, at("rule_time"), at("proposed_at"), "signed_by"
+    )  # fmt: skip
     list_display_links = ("finding",)
     list_filter = ("state",)
     list_select_related = ("finding", "signed_by")
@@ -220,7 +224,7 @@ class DeterminationDesk(Desk):
         ),
     )  # fmt: skip
 
-    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the law's answer in words, and the obligations that follow from a signature."""
         return {
             "law": law.answer(record),
@@ -236,7 +240,7 @@ class DeterminationDesk(Desk):
 class HoldDesk(Desk):
     """Holds: what may not be erased, and until when."""
 
-    list_display = ("determination", "state", "placed_at", "kept_until")
+    list_display = ("determination", standing, at("placed_at"), at("kept_until"))
     list_display_links = ("determination",)
     list_filter = ("state",)
     list_select_related = ("determination__finding",)
@@ -250,6 +254,7 @@ class HoldDesk(Desk):
             "release", "Release", Permission.RELEASE_HOLD, preservation.release,
             "The hold is released.", Reasoned,
             lambda hold, user: hold.state == preservation.State.PLACED,
+            hint="From here on the evidence may be erased when its time is over.",
         ),
     )  # fmt: skip
 
@@ -258,9 +263,15 @@ class HoldDesk(Desk):
 class ProfileDesk(Desk):
     """What the law asks about the provider; it counts once a second counsel signed it."""
 
-    list_display = ("__str__", "recorded_at", "recorded_by", "signed_at", "signed_by")
+    list_display = ("__str__", at("recorded_at"), "recorded_by", at("signed_at"), "signed_by")
     list_select_related = ("recorded_by", "signed_by")
+    ordering = ("-id",)
     shown = ("recorded_at", "recorded_by", "signed_at", "signed_by")
+    begin = Step(
+        "record", "Record a profile", Permission.SIGN_PROFILE, facts.record_profile,
+        "The profile is recorded. It counts once a second counsel signed it.", ProfileSheet,
+        hint="A second counsel signs it. Until then the profile that is signed now counts.",
+    )  # fmt: skip
     steps = (
         Step(
             "sign", "Sign", Permission.SIGN_PROFILE, facts.sign_profile,
@@ -268,7 +279,7 @@ class ProfileDesk(Desk):
         ),
     )  # fmt: skip
 
-    def story(self, request: HttpRequest, record: Any) -> dict[str, Any]:
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the facts in words."""
         said = sorted(record.facts.items())
         return {"table": [(law.fact(name), law.value(value)) for name, value in said]}
@@ -278,7 +289,7 @@ class ProfileDesk(Desk):
 class ReleaseDesk(Desk):
     """The law that determinations rest on, by the hash of its texts."""
 
-    list_display = ("__str__", "active_from", "sha256")
+    list_display = ("__str__", at("active_from"), "sha256")
     shown = ("sha256", "active_from")
 
 
@@ -286,7 +297,7 @@ class ReleaseDesk(Desk):
 class WorkDesk(Desk):
     """What the worker owes, did, or failed to do so far."""
 
-    list_display = ("topic", "available_at", "attempts", "done_at", "last_error")
+    list_display = ("__str__", at("available_at"), "attempts", at("done_at"), "last_error")
     list_filter = (("done_at", admin.EmptyFieldListFilter),)
     search_fields = ("key__exact",)
     ordering = ("-id",)
@@ -299,13 +310,14 @@ class WorkDesk(Desk):
 class LogDesk(Desk):
     """The audit log, for whoever may read it."""
 
-    list_display = ("timestamp", "event", "content_type", "object_pk", "actor_ref", "purpose")
-    list_select_related = ("content_type",)
+    called = "Audit log"
+    list_display = (at("timestamp"), "event", "content_type", "object_pk", _who, "purpose")
+    list_select_related = ("content_type", "actor")
     search_fields = ("object_pk__exact", "event__exact", "actor_ref__exact", "cid__exact")
     search_help_text = "A whole event, record id, actor (user:17) or correlation id."
     shown = (
-        "timestamp", "event", "content_type", "object_pk", "object_repr", "actor_ref", "cid",
-        "purpose", "remote_addr", "changes", "additional_data",
+        "timestamp", "event", "content_type", "object_pk", "object_repr", "actor", "actor_ref",
+        "cid", "purpose", "remote_addr", "changes", "additional_data",
     )  # fmt: skip
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -314,3 +326,10 @@ class LogDesk(Desk):
         return isinstance(user, User) and user.may(Permission.READ_LOG)
 
     has_module_permission = has_view_permission
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return where the record is that the entry is about, if the desk shows its kind."""
+        model = record.content_type.model_class()
+        if not self.admin_site.is_registered(model):
+            return {}
+        return {"about": address(model(pk=record.object_pk))}

@@ -1,5 +1,6 @@
 """Forms: what the buttons of the desk ask. A field's name is a keyword of the verb."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import cache
@@ -7,17 +8,17 @@ from typing import Any, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.http import QueryDict
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
-from django.utils.text import capfirst
 
 from compliance import determinations, evidence, facts, findings, releases
-from compliance.admin.law import authority
+from compliance.admin import law
 from compliance.jurisdictions import book
-from compliance.models import Determination, Finding
-from compliance.roles import User
+from compliance.models import Determination
 
 
 class LocalTime(forms.Field):
@@ -41,12 +42,14 @@ class LocalTime(forms.Field):
 class Lines(forms.CharField):
     """A few particulars, one a line, each `name: value`."""
 
-    widget = forms.Textarea(attrs={"rows": 2, "placeholder": "name: value"})
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false"})
 
     def to_python(self, value: Any) -> Any:
         """Return the particulars by name."""
+        text = super().to_python(value) or ""
+        self.run_validators(text)  # on the text: what is returned is no text any more
         found: dict[str, str] = {}
-        for line in filter(None, map(str.strip, (super().to_python(value) or "").splitlines())):
+        for line in filter(None, map(str.strip, text.splitlines())):
             name, colon, said = (part.strip() for part in line.partition(":"))
             if not colon or not said or name in found:
                 raise ValidationError(f"Write {line[:60]!r} as `name: value`, each name once.")
@@ -57,9 +60,21 @@ class Lines(forms.CharField):
 class FactLines(forms.CharField):
     """Facts by the names of the law's vocabulary, one a line, in strict YAML."""
 
-    widget = forms.Textarea(
-        attrs={"rows": 6, "placeholder": "threat.imminent: true\nthreat.to: [life]"}
-    )
+    widget = forms.Textarea(attrs={"rows": 8, "spellcheck": "false"})
+
+    def __init__(self, *, provider: bool = False, **kwargs: Any) -> None:
+        super().__init__(
+            **{
+                "label": "Facts",
+                "help_text": "One a line, as in the list below. Leave out what is not known.",
+            }
+            | kwargs
+        )
+        self.is_providers = provider
+
+    def words(self) -> list[tuple[str, str, str]]:
+        """Return the facts that may be told here: name, question, and what may be answered."""
+        return law.askable(provider=self.is_providers)
 
     def to_python(self, value: Any) -> Any:
         """Return the facts by name; whether the law knows them is for the verb to say."""
@@ -77,18 +92,22 @@ class FactLines(forms.CharField):
 class Asking(forms.Form):
     """What a button asks for. The names of the fields are the keywords of its verb."""
 
-    template_name = "admin/desk_form.html"
-
     def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs | {"label_suffix": ""})
         self.record = record
         if "version" in self.fields:
             self.fields["version"].initial = record.version
 
+    def tell_again(self, record: Any) -> None:
+        """Keep what was filled in, for the record as it is now."""
+        if "version" in self.fields:
+            self.data = cast("QueryDict", self.data).copy()
+            self.data["version"] = str(record.version)
+
     def complaints(self) -> Iterator[str]:
         """Yield what is wrong, a sentence each, beginning with the field it is about."""
         for name, wrong in self.errors.items():
-            label = self.fields[name].label or capfirst(name) if name in self.fields else ""
+            label = self.fields[name].label if name in self.fields else ""
             yield from (f"{label}: {each}" if label else str(each) for each in wrong)
 
 
@@ -120,7 +139,7 @@ class Signature(Decision):
     def __init__(self, record: Determination, *args: Any, **kwargs: Any) -> None:
         super().__init__(record, *args, **kwargs)
         open_to_choice = [report["to"] for report in determinations.firm(record, "permission")]
-        choices = [(to, f"{authority(to)} ({to})") for to in open_to_choice]
+        choices = [(to, f"{law.authority(to)} ({to})") for to in open_to_choice]
         cast(forms.MultipleChoiceField, self.fields["take_up"]).choices = choices
         if not choices:
             self.fields["take_up"].widget = forms.MultipleHiddenInput()
@@ -137,13 +156,26 @@ class Purpose(Asking):
 class FactSheet(Asking):
     """Facts and where they come from."""
 
-    values = FactLines(label="Facts", help_text="One a line, by the names of the law's vocabulary.")
+    values = FactLines()
     source = forms.CharField(label="Source of these facts", required=False)
+
+
+class ProfileSheet(Asking):
+    """What the law asks about the provider. The form begins with what counts now."""
+
+    values = FactLines(provider=True)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if counts := facts.profile():
+            told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
+            self.fields["values"].initial = "\n".join(told)
 
 
 @cache
 def _zones() -> list[tuple[str, str]]:
-    return [(name, name) for name in sorted({"UTC", *available_timezones()})]
+    named = {"UTC", *available_timezones()} - {"Factory", "localtime"}  # these name no place
+    return [(name, name) for name in sorted(named)]
 
 
 class Zoned(Asking):
@@ -173,6 +205,11 @@ class Attachment(Zoned):
     source_url = forms.CharField(label="Where it was found (address)", required=False)
     field_order = ["upload", "field_class", "acquired_at", "zone", "source_url"]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        most = filesizeformat(settings.UPLOAD_LIMIT)
+        self.fields["upload"].help_text = f"At most {most}. It is sealed while it arrives."
+
 
 class NewFinding(Zoned):
     """A finding as its reviewer writes it down."""
@@ -187,37 +224,37 @@ class NewFinding(Zoned):
     suspicion_at = LocalTime(label="Suspicion arose", required=False)
     belief_at = LocalTime(label="Reasonable belief since", required=False)
     actual_at = LocalTime(label="Actual knowledge since", required=False)
-    values = FactLines(
-        label="Facts", help_text=FactSheet.base_fields["values"].help_text, required=False
-    )
+    values = FactLines(required=False)
     source = forms.CharField(
         label="Source of these facts", initial="the reviewer's own reading", required=False
     )
-    field_order = ["statement", "zone", *findings.RUNGS.values(), "values", "source"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         words = releases.rules().vocabulary.field_classes
         for key in findings.CLASSES:
-            label = f"{key}: {words.get(key, '')}"
-            self.fields[key] = Lines(label=label, required=False)
+            self.fields[key] = Lines(label=f"{key}: {words[key]}", required=False)
 
-    def save(self, by: User) -> Finding:
-        """Record the finding and its facts, both or neither."""
-        told = self.cleaned_data
-        rungs = {str(rung): told[field] for rung, field in findings.RUNGS.items() if told[field]}
-        particulars = {key: told[key] for key in findings.CLASSES if told[key]}
-        with transaction.atomic():
-            finding = findings.record(
-                statement=told["statement"], particulars=particulars, rungs=rungs, by=by
-            )
-            if told["values"]:
-                facts.assert_facts(finding, told["values"], source=told["source"], by=by)
-        return finding
+    def particulars(self) -> list[forms.BoundField]:
+        """Return the fields of the classes of data, for the page."""
+        return [self[key] for key in findings.CLASSES]
+
+    def clean(self) -> dict[str, Any]:
+        """Return the rungs and the particulars each as one keyword."""
+        told = super().clean()
+        rungs = {rung: told.pop(field, None) for rung, field in findings.RUNGS.items()}
+        particulars = {key: told.pop(key, None) for key in findings.CLASSES}
+        return {
+            **told,
+            "rungs": {rung.value: at for rung, at in rungs.items() if at},
+            "particulars": {key: said for key, said in particulars.items() if said},
+        }
 
 
 def _instant(at: datetime, zone: str) -> datetime:
     """Return the instant at which a clock in `zone` showed `at`; an offset typed along wins."""
+    if not 1970 <= at.year < 3000:  # the ends of the calendar have no equal in another zone
+        raise ValidationError("Give a time between 1970 and 2999.")
     if timezone.is_aware(at):
         return at
     placed = at.replace(tzinfo=UTC if zone == "UTC" else ZoneInfo(zone))

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils.dateparse import parse_datetime
 
-from compliance import releases
+from compliance import facts, releases
+from compliance.jurisdictions.book.words import Fact
 from compliance.models import Determination
 
 OPERATORS = {
@@ -36,6 +37,28 @@ def fact(name: str) -> str:
     """Return what a fact says."""
     known = releases.rules().vocabulary.facts.get(name)
     return known.label if known else name
+
+
+def askable(*, provider: bool) -> list[tuple[str, str, str]]:
+    """Return the facts that a person may tell of the provider or of a finding.
+
+    Each with its name, its question, and what may be answered.
+    """
+    words = releases.rules().vocabulary
+    long = {words.lists["countries"]: "codes of countries", words.lists["authorities"]: "agencies"}
+    return [
+        (word.name, word.ask, _answers(word, long.get(word.values) or ", ".join(word.values)))
+        for word in words.facts.values()
+        if word.type != "time"
+        and word.name not in facts.DERIVED
+        and provider is (word.kind == "provider" or word.name == "data.regions")
+    ]
+
+
+def _answers(word: Fact, values: str) -> str:
+    """Return what may be answered, as one would type it."""
+    plain = {"bool": "true or false", "count": "a whole number", "choice": f"one of: {values}"}
+    return plain.get(word.type) or f"some of, in brackets: [{values}]"
 
 
 def value(said: Any) -> str:
@@ -70,16 +93,22 @@ def answer(determination: Determination) -> dict[str, Any]:
             {**conflict, "to": authority(conflict["to"]), "fields": classes(conflict["fields"])}
             for conflict in result["conflicts"]
         ],
-        "human": [{**said, "words": words.reasons[said["reason"]]} for said in result["human"]],
-        "questions": [
-            {**asked, "words": words.ask(asked["fact"])} for asked in result["questions"]
+        "human": [
+            {**said, "words": words.reasons.get(said["reason"], said["reason"])}
+            for said in result["human"]
         ],
+        "questions": [{**asked, "words": _ask(asked["fact"])} for asked in result["questions"]],
         "preserve": result["preserve"],
         "silence": [
             {**silence, "towards": [party.replace("_", " ") for party in silence["towards"]]}
             for silence in result["silence"]
         ],
     }
+
+
+def _ask(name: str) -> str:
+    known = releases.rules().vocabulary.facts.get(name)
+    return known.ask if known else name
 
 
 def proofs(determination: Determination) -> list[dict[str, Any]]:
