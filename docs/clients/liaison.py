@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A liaison's program for the Dutyline API, in one file: the standard library and `cryptography`.
 
-    liaison.py keygen --key liaison.pem
+    liaison.py --key liaison.pem keygen
     liaison.py --base https://… --client-id … --key liaison.pem list
     liaison.py … read ID | download ID --out FILE | acknowledge ID --reference TEXT
     liaison.py … receipt ID --out FILE
@@ -13,6 +13,7 @@ minutes that is of no use without that key (RFC 7523, RFC 9449).
 import argparse
 import base64
 import hashlib
+import http.client
 import json
 import os
 import secrets
@@ -23,11 +24,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 PIECE = 2**20
 TIMEOUT = 60
+AT_HOME = (("http", "localhost"), ("http", "127.0.0.1"), ("http", "::1"))
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -58,8 +61,10 @@ def load_key(path):
     """Return the private key in a PEM file."""
     try:
         key = serialization.load_pem_private_key(Path(path).read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
-        raise Failed(f"{path} is not a readable private key: {error}") from None
+    except OSError as error:
+        raise Failed(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Failed(f"{path} is not a private key in PEM form, without a password.") from None
     if not isinstance(key, Ed25519PrivateKey):
         raise Failed(f"{path} is not an Ed25519 key. Make one with keygen.")
     return key
@@ -104,6 +109,9 @@ class Service:
     def __init__(self, base, client_id, key):
         self.base, self.client_id, self.key = base.rstrip("/"), client_id, key
         self._token, self._until = None, 0.0
+        parts = urllib.parse.urlsplit(base)
+        if parts.scheme != "https" and (parts.scheme, parts.hostname) not in AT_HOME:
+            raise Failed("--base wants an address that begins with https://.")
 
     def proof(self, method, url, token=None):
         """Return a proof for one request (RFC 9449 section 4.2)."""
@@ -126,38 +134,56 @@ class Service:
             }
             body = urllib.parse.urlencode(form).encode()
             request = urllib.request.Request(url, body, {"DPoP": self.proof("POST", url)})
-            with opened(request) as reply:
-                answer = json.load(reply)
+            answer = answered(request)
             self._token = answer["access_token"]
             self._until = time.monotonic() + answer["expires_in"]
         return self._token
 
     def open(self, method, url, headers=None, body=None):
         """Send one proven request and return the open reply."""
+        return opened(self.request(method, url, headers, body))
+
+    def request(self, method, url, headers=None, body=None):
+        """Return one request with token and proof, which go to the service and nowhere else."""
+        if not url.startswith(f"{self.base}/"):
+            raise Failed("The service names an address that is not under --base.")
         token = self.token()
         headers = {
             "Authorization": f"DPoP {token}",
             "DPoP": self.proof(method, url, token),
             **(headers or {}),
         }
-        return opened(urllib.request.Request(url, body, headers, method=method))
+        return urllib.request.Request(url, body, headers, method=method)
 
     def url(self, referral, part=""):
         """Return the address of a referral or of a part of it."""
         return f"{self.base}/api/v1/referrals/{urllib.parse.quote(referral, safe='')}{part}"
 
-    def json(self, url):
-        """Return what a GET answers, as data."""
-        with self.open("GET", url) as reply:
+    def json(self, method, url, headers=None, body=None):
+        """Send one proven request and return what it answers, as data."""
+        return answered(self.request(method, url, headers, body))
+
+
+class NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: token and proof would travel along."""
+
+    def redirect_request(self, *_):
+        """Refuse."""
+
+
+def answered(request):
+    """Send a request and return what it answers, as data."""
+    with opened(request) as reply:
+        try:
             return json.load(reply)
+        except ValueError:
+            raise Failed("The answer is not JSON. Does --base name the service?") from None
 
 
 def opened(request):
     """Send a request; a refusal becomes one line with its code."""
-    if not request.full_url.startswith(("https://", "http://")):
-        raise Failed("--base wants an address that begins with https://.")
     try:
-        return urllib.request.urlopen(request, timeout=TIMEOUT)
+        return urllib.request.build_opener(NoRedirects).open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
         with error:
             raise Failed(refusal(error.code, error.read(65536))) from None
@@ -189,7 +215,7 @@ def list_all(service, asked):
     query = "?unread=true" if asked.unread else ""
     url = f"{service.base}/api/v1/referrals{query}"
     while url:
-        page = service.json(url)
+        page = service.json("GET", url)
         for each in page["items"]:
             unread = "unread" if each["unread"] else "read"
             print(each["id"], each["number"], each["state"], unread, each["due_at"] or "-")
@@ -198,16 +224,18 @@ def list_all(service, asked):
 
 def read(service, asked):
     """Print a referral as JSON; it counts as read from here on."""
-    print(json.dumps(service.json(service.url(asked.id)), indent=1))
+    print(json.dumps(service.json("GET", service.url(asked.id)), indent=1))
 
 
 def download(service, asked):
     """Fetch the sealed bundle, going on where an earlier try stopped, and check its SHA-256."""
-    bundle = service.json(service.url(asked.id))["bundle"]
+    bundle = service.json("GET", service.url(asked.id))["bundle"]
     part = Path(f"{asked.out}.part")
     have = part.stat().st_size if part.exists() else 0
     if have < bundle["size"]:
         fetch(service, service.url(asked.id, "/bundle"), bundle, part, have)
+    if part.stat().st_size < bundle["size"]:
+        raise Failed("The transfer broke off. Try again; it goes on where it stopped.")
     with part.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != bundle["sha256"]:
@@ -229,7 +257,7 @@ def fetch(service, url, bundle, part, have):
 
 def acknowledge(service, asked):
     """Say that you have the bundle, under your own reference."""
-    referral = service.json(service.url(asked.id))
+    referral = service.json("GET", service.url(asked.id))
     said = {"agency_reference": asked.reference, "receipt_sha256": referral["bundle"]["sha256"]}
     body = compact(said)
     headers = {
@@ -238,13 +266,13 @@ def acknowledge(service, asked):
         # The same words for the same referral are the same act, however often they are sent.
         "Idempotency-Key": hashlib.sha256(asked.id.encode() + body).hexdigest(),
     }
-    with service.open("POST", service.url(asked.id, "/acknowledge"), headers, body) as reply:
-        print(json.dumps(json.load(reply), indent=1))
+    done = service.json("POST", service.url(asked.id, "/acknowledge"), headers, body)
+    print(json.dumps(done, indent=1))
 
 
 def receipt(service, asked):
     """Write the proof of delivery to FILE, the log entry and the log's key beside it."""
-    told = service.json(service.url(asked.id, "/receipt"))
+    told = service.json("GET", service.url(asked.id, "/receipt"))
     for ending, name in (("", "proof"), (".entry.json", "entry"), (".vkey", "vkey")):
         path = Path(f"{asked.out}{ending}")
         path.write_text(told[name], encoding="utf-8", newline="")
@@ -291,6 +319,9 @@ def main(arguments=None):
             verbs[asked.verb](service, asked)
     except (Failed, OSError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except http.client.HTTPException:
+        print("The answer broke off, or is not HTTP. Try again.", file=sys.stderr)
         return 1
     return 0
 
