@@ -18,6 +18,7 @@ from referrals.api.serializers import (
     ProblemSerializer,
     ReceiptSerializer,
     ReferralSerializer,
+    TokenErrorSerializer,
 )
 
 Decorator = Callable[[Any], Any]
@@ -137,10 +138,6 @@ ACKNOWLEDGE = _described(
 )
 RECEIPT = _described("read_receipt", {200: ReceiptSerializer}, 404, 409, parameters=[])
 
-_ERROR = inline_serializer(
-    "TokenError",
-    {"error": serializers.CharField(), "error_description": serializers.CharField()},
-)
 TOKEN = extend_schema(
     operation_id="token",
     parameters=[
@@ -171,8 +168,8 @@ TOKEN = extend_schema(
                 "scope": serializers.CharField(),
             },
         ),
-        400: _ERROR,
-        401: _ERROR,
+        400: TokenErrorSerializer,
+        401: TokenErrorSerializer,
         **{(status, MEDIA_TYPE): ProblemSerializer for status in (406, 413, 415, 429, 500)},
     },
 )

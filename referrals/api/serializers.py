@@ -124,3 +124,10 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = serializers.JSONField(  # type: ignore[assignment]
         required=False, help_text="Per field, the rules broken."
     )
+
+
+class TokenErrorSerializer(ProblemSerializer):
+    """A refusal of the token endpoint: problem details, and beside them what OAuth clients read."""
+
+    error = serializers.CharField(help_text="The code of RFC 6749 section 5.2.")
+    error_description = serializers.CharField()
