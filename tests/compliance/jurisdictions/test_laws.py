@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 HOLDS, FAILS, OPEN = "holds", "fails", "undetermined"
+RECORDS = ("ID", "SUB", "TRAF", "LOC", "PAY")
 LOCATIONS = "offence.location suspect.residence suspect.location victim.residence victim.location"
 
 Ask = Callable[..., dict[str, Any]]
@@ -86,8 +87,7 @@ class TestTerroristContentOnline:
         assert (presumed | {"for": "eu-tco-14-5"} in said["assumed"]) == unread
 
     def test_runs_from_belief_one_hour_or_a_day(self, ask: Ask) -> None:
-        dsa_off = {"threat.to": ["life"], "provider.service_roles": ["hosting_public"]}
-        hasty = ask("G01a", dsa_off, {"suspicion": None})
+        hasty = ask("G01a", clocks={"suspicion": None})
         assert addressed(hasty)["bka"]["due"] == "2026-03-01T09:50:00Z"
         wide = {"counsel.tco_suspected_offence_reading": True, "threat.to": []}
         slow = ask("G01a", wide | {"threat.imminent": False})
@@ -219,13 +219,13 @@ class TestDigitalServices:
 
     @pytest.mark.parametrize("fact", LOCATIONS.split())
     def test_tells_every_member_state_concerned_and_no_other(self, ask: Ask, fact: str) -> None:
-        nowhere: dict[str, Any] = dict.fromkeys(LOCATIONS.split(), [])
+        nowhere: dict[str, Any] = {name: [] for name in LOCATIONS.split()}
         said = ask("G31c", nowhere | {fact: ["IE", "NL", "GB"]})
         assert set(addressed(said)) == {"garda", "ms-authority@NL"}
         assert addressed(said, "possible") == {}
 
     def test_never_owes_a_report_to_nobody(self, ask: Ask) -> None:
-        nowhere: dict[str, Any] = dict.fromkeys(LOCATIONS.split(), ["US"])
+        nowhere: dict[str, Any] = {name: ["US"] for name in LOCATIONS.split()}
         said = ask("G31c", nowhere)
         assert addressed(said) == {}
         assert set(addressed(said, "possible")) == {"ms-authority@?"}
@@ -283,7 +283,7 @@ class TestStoredCommunications:
         facts = {
             "provider.us_sca_covered": covered, "consent.addressee_or_originator": consent,
             "emergency.good_faith_statement": False,
-            "data.available_classes": ["C_pub", "C_priv", "ID", "SUB", "TRAF", "LOC", "PAY", "META"],
+            "data.available_classes": ["C_pub", "C_priv", *RECORDS, "META"],
         }  # fmt: skip
         said = ask("G13", facts)
         assert said["rules"]["us-sca-block.content"]["outcome"] == content
@@ -382,7 +382,9 @@ class TestTheProposedDuty:
                 instructional__intent_evidence=True,
             ),
             row(
-                OPEN, activity__class=["instruction_explosives"], instructional__intent_evidence=None
+                OPEN,
+                activity__class=["instruction_explosives"],
+                instructional__intent_evidence=None,
             ),
             row(FAILS, knowledge__level="reasonable_belief"),
             row(FAILS, provider__service_roles=["hosting_public"]),
