@@ -1,24 +1,52 @@
-"""up and keygen: what a first start makes, serves and says, and how it ends."""
+"""up: what a first start makes, serves and says, and how it ends."""
 
 import os
 import signal
 import socket
-import stat
+import subprocess
+import sys
 import threading
+import time
 from http.client import HTTPConnection
+from http.cookiejar import CookieJar
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode
+from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, build_opener
 
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.utils import timezone
 
-from compliance.audit import checkpoints
+from compliance.errors import Tampered
 from compliance.roles import User
-from referrals import bundles
 from referrals.management.commands import up, work
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "correct-horse-battery"  # noqa: S105
+
+
+def sign_in(address: str, name: str) -> int:
+    """Sign in at the desk and return the status of the answer: 302 leads on."""
+    opener = build_opener(HTTPCookieProcessor(jar := CookieJar()), Stay())
+    opener.open(address, timeout=10).read()
+    (token,) = (each.value for each in jar if each.name == "csrftoken")
+    form = {"csrfmiddlewaretoken": token, "username": name, "password": PASSWORD}
+    try:
+        return int(opener.open(address, urlencode(form).encode(), timeout=10).status)
+    except HTTPError as answer:
+        answer.close()
+        return answer.code
+
+
+class Stay(HTTPRedirectHandler):
+    """Follow only the way to the form."""
+
+    def http_error_302(self, req: Any, *rest: Any) -> Any:
+        """Stop where a form that was sent leads on."""
+        return None if req.data else super().http_error_302(req, *rest)
 
 
 @pytest.fixture
@@ -43,23 +71,6 @@ def status(address: str) -> int:
     answer.read()
     connection.close()
     return answer.status
-
-
-class TestKeygen:
-    def test_makes_three_private_keys_and_shows_public_halves(self, settings: Any) -> None:
-        told = printed("keygen")
-        kek = settings.KEYS_DIR / f"kek-{timezone.now().year}"
-        made = [settings.LOG_KEY_FILE, settings.KEYS_DIR / "service-signing-key", kek]
-        assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in made)
-        assert checkpoints.vkey() in told
-        assert bundles.allowed_signers().strip() in told
-        assert not any(path.read_text().strip() in told for path in made)
-
-    def test_leaves_what_is_there(self, settings: Any) -> None:
-        first = printed("keygen")
-        secrets = {path.name: path.read_bytes() for path in settings.KEYS_DIR.iterdir()}
-        assert printed("keygen") == first
-        assert {path.name: path.read_bytes() for path in settings.KEYS_DIR.iterdir()} == secrets
 
 
 class TestServing:
@@ -144,5 +155,60 @@ class TestUp:
         self, state: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(work, "ROOMS", (lambda: 1 // 0,))
-        with pytest.raises(CommandError, match="The worker broke"):
+        with pytest.raises(
+            CommandError, match=r"^The worker broke\. ZeroDivisionError: integer division"
+        ):
             printed("up", port=0)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_ends_with_the_words_of_a_refusal(
+        self, state: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def room() -> int:
+            raise Tampered("Nothing was signed.")
+
+        monkeypatch.setattr(work, "ROOMS", (room,))
+        with pytest.raises(CommandError, match=r"^The worker broke\. Nothing was signed\.$"):
+            printed("up", port=0)
+
+    def test_says_in_one_line_that_a_key_is_none(
+        self, db: None, state: Path, settings: Any
+    ) -> None:
+        (settings.KEYS_DIR / "service-signing-key").write_text("not a key")
+        with pytest.raises(CommandError, match="The service's signing key file is not base64"):
+            printed("up", port=0)
+
+
+@pytest.mark.slow
+class TestFirstStart:
+    """A newcomer's first start: a process, an empty folder, and what the screen says."""
+
+    def test_leads_to_an_account_that_can_sign_in(self, tmp_path: Path) -> None:
+        around = {name: each for name, each in os.environ.items() if "DUTYLINE" not in name}
+        around |= {"DUTYLINE_STATE_DIR": str(tmp_path), "DJANGO_SUPERUSER_PASSWORD": PASSWORD}
+        screen = tmp_path / "screen"
+        with screen.open("w") as out:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", "up", "--port", "0"],
+                cwd=ROOT, env=around, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        try:
+            until = time.monotonic() + 30
+            while "Roles:" not in screen.read_text() and time.monotonic() < until:
+                time.sleep(0.05)
+            told = screen.read_text()
+            (line,) = (each for each in told.splitlines() if "createsuperuser" in each)
+            done = subprocess.run(
+                [sys.executable, *line.split(), "--noinput"],
+                cwd=ROOT, env=around, capture_output=True, text=True,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (0, "")
+            address = told.partition("is up: ")[2].split()[0]
+            assert address.startswith("http://localhost:")
+            assert sign_in(address, "ana") == 302
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert screen.read_text() == told  # no line of a log, of a request, of a shutdown
+        kept = {path.name for path in (tmp_path / "keys").iterdir()}
+        assert {"log-signing-key", "service-signing-key"} < kept

@@ -8,6 +8,7 @@ from django.utils import timezone
 from compliance.audit import checkpoints
 from compliance.vault import keys
 from referrals import bundles
+from referrals.management.commands import work
 
 
 class Command(BaseCommand):
@@ -17,11 +18,13 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing; print what may be handed to anybody."""
-        make_missing()
-        self.stdout.write("Key of the log, for whoever checks receipts (log.vkey):")
-        self.stdout.write(checkpoints.vkey())
-        self.stdout.write("Key of the service, for whoever opens bundles (allowed_signers):")
-        self.stdout.write(bundles.allowed_signers().rstrip("\n"))
+        with work.said_in_one_line():
+            make_missing()
+            vkey, signers = checkpoints.vkey(), bundles.allowed_signers().rstrip("\n")
+        self.stdout.write(f"Key of the log, for whoever checks receipts (log.vkey):\n{vkey}")
+        self.stdout.write(
+            f"Key of the service, for whoever opens bundles (allowed_signers):\n{signers}"
+        )
         self.stdout.write(f"The vault has its key for {timezone.now().year}.")
 
 

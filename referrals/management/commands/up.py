@@ -1,6 +1,5 @@
 """up: web and worker in one process, for one machine. A deployment runs them apart."""
 
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +41,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Serve and work until SIGINT or SIGTERM."""
-        port = options["port"]
-        make_ready()
+        with work.said_in_one_line():
+            make_ready()
+        port = own_port() if options["port"] is None else options["port"]
         stopped = threading.Event()
-        with until_asked(stopped), serving(own_port() if port is None else port) as address:
+        with work.until_asked(stopped), serving(port) as address:
             broken: list[Exception] = []
             worker = threading.Thread(target=_work, args=[stopped, broken], name="worker")
             worker.start()
@@ -56,7 +56,7 @@ class Command(BaseCommand):
             stopped.wait()
             worker.join()
         if broken:
-            raise CommandError(f"The worker broke: {broken[0]!r}.") from broken[0]
+            raise CommandError(f"The worker broke. {work.reason(broken[0])}") from broken[0]
 
 
 def make_ready() -> None:
@@ -70,18 +70,6 @@ def own_port() -> int:
     """Return the port of the address under which the settings know this machine."""
     where = urlsplit(settings.BASE_URL)
     return (where.hostname in OURSELVES and where.port) or 8000
-
-
-@contextmanager
-def until_asked(stopped: threading.Event) -> Iterator[None]:
-    """Set `stopped` on SIGINT or SIGTERM while the block runs."""
-    both = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda *_: stopped.set()) for number in both]
-    try:
-        yield
-    finally:
-        for number, handler in zip(both, before, strict=True):
-            signal.signal(number, handler)
 
 
 @contextmanager

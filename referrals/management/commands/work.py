@@ -2,13 +2,16 @@
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-from django.db import close_old_connections
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, preservation
+from compliance import determinations, lifecycle, preservation
 from compliance.audit import checkpoints
+from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket
 
 PAUSE = 1.0  # seconds between two passes that found nothing
@@ -37,6 +40,37 @@ def work_until(stopped: threading.Event) -> None:
             stopped.wait(PAUSE)
 
 
+@contextmanager
+def until_asked(stopped: threading.Event) -> Iterator[None]:
+    """Set `stopped` on SIGINT or SIGTERM while the block runs."""
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda *_: stopped.set()) for number in both]
+    try:
+        yield
+    finally:
+        for number, handler in zip(both, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def said_in_one_line() -> Iterator[None]:
+    """End the command with one line that says why, where it was refused or has no footing."""
+    try:
+        yield
+    except (Refused, DatabaseError, OSError) as error:
+        raise CommandError(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """Say in one line what went wrong, and what to do where we know it."""
+    told = " ".join(str(error).split())
+    if isinstance(error, Refused):
+        return told
+    if isinstance(error, DatabaseError):
+        return f"The database refused: {told}. Is it there, and is manage.py migrate done?"
+    return f"{type(error).__name__}: {told}"
+
+
 class Command(BaseCommand):
     """`manage.py work [--once]`."""
 
@@ -48,12 +82,23 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until nothing is owed, or until asked to stop."""
-        checkpoints.ensure_key()
-        if options["once"]:
-            while pass_through():
-                pass
-            return
-        stopped = threading.Event()
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-        signal.signal(signal.SIGINT, lambda *_: stopped.set())
-        work_until(stopped)
+        with said_in_one_line():
+            checkpoints.ensure_key()
+            if options["once"]:
+                work_once()
+                return
+            stopped = threading.Event()
+            with until_asked(stopped):
+                work_until(stopped)
+
+
+def work_once() -> None:
+    """Work until no room finds anything to do; say what could not be done."""
+    while pass_through():
+        pass
+    failed = list(lifecycle.failing().order_by("pk"))
+    if failed:
+        raise CommandError(
+            f"{len(failed)} owed {'effect' if len(failed) == 1 else 'effects'} failed and will be "
+            f"tried again. The first: {failed[0].topic}: {failed[0].last_error}"
+        )
