@@ -48,8 +48,10 @@ class Report:
 
     def add(self, path: Path, message: str) -> None:
         """Note a problem at `path`, once."""
+        if self.is_full:
+            return
         problem = Problem(self.file, self.line(path), written(path), message)
-        if not self.is_full and problem not in self.problems:
+        if problem not in self.problems:
             self.problems.append(problem)
 
     def guess(self, path: Path, message: str, word: object, known: Collection[str]) -> None:
