@@ -197,27 +197,35 @@ def _to_close() -> Pile:
 def _to_approve(user: User) -> Pile:
     """Return what one person put on record and a second one must approve or sign."""
     added = {"state": agencies.State.ADDED}
-    kinds: list[tuple[QuerySet[Any], str]] = [
-        (ProviderProfile.objects.filter(signed_at__isnull=True), "recorded"),
-        (Agency.objects.filter(**added), "added"),
-        (AgencyKey.objects.filter(**added).select_related("agency"), "added"),
-        (LiaisonClient.objects.filter(**added).select_related("agency"), "added"),
+    kinds: list[tuple[QuerySet[Any], str, str]] = [
+        (ProviderProfile.objects.filter(signed_at__isnull=True), "recorded", "The {0}"),
+        (Agency.objects.filter(**added), "added", "Agency {0.name}"),
+        (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
+        (
+            LiaisonClient.objects.filter(**added).select_related("agency"),
+            "added",
+            "Client {0} of {0.agency}",
+        ),
     ]
     rows = [
-        (getattr(each, f"{done}_at"), _approval(each, getattr(each, f"{done}_by"), user))
-        for waiting, done in kinds
+        (getattr(each, f"{done}_at"), _approval(words.format(each), each, done, user))
+        for waiting, done, words in kinds
         for each in waiting.select_related(f"{done}_by").order_by(f"{done}_at")[:SHOWN]
     ]
     oldest = [row for _, row in sorted(rows, key=lambda pair: pair[0])]
-    total = sum(waiting.order_by()[:COUNTED].count() for waiting, _ in kinds)
-    return Pile("For a second person's approval", "", total, oldest[:SHOWN])
+    total = sum(waiting.order_by()[: COUNTED + 1].count() for waiting, *_ in kinds)
+    return Pile(
+        "For a second person's approval",
+        "No profile, agency, key or client waits for a second person.",
+        total,
+        oldest[:SHOWN],
+    )
 
 
-def _approval(record: Model, by: User, user: User) -> Row:
-    agency = getattr(record, "agency", None)
-    said = f"{record._meta.verbose_name} of {agency}" if agency else record._meta.verbose_name
-    whose = "you; a second person decides" if by == user else by
-    return Row(capfirst(str(record)), _page(record), f"{said}, put on record by {whose}")
+def _approval(title: str, record: Model, done: str, user: User) -> Row:
+    by: User = getattr(record, f"{done}_by")
+    whose = "you; a second person decides" if by == user else str(by)
+    return Row(title, _page(record), f"put on record by {whose}")
 
 
 def _failing() -> Pile:

@@ -152,6 +152,8 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         if posted and (made := step.take(form, by=person(request))) is not None:
             messages.success(request, step.done)
             return redirect(address(made))
+        if posted:
+            form.tell_again()
         page = self.page(request, "begin", title=step.label, step=step, form=form)
         page.status_code = 400 if posted else 200
         return page

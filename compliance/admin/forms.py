@@ -98,8 +98,12 @@ class Asking(forms.Form):
         if "version" in self.fields:
             self.fields["version"].initial = record.version
 
-    def tell_again(self, record: Any) -> None:
-        """Keep what was filled in, for the record as it is now."""
+    def tell_again(self, record: Any = None) -> None:
+        """Keep what was filled in, for the record as it is now; begin at the first mistake."""
+        seen = [field.name for field in self.visible_fields()]
+        first = next((name for name in seen if name in self.errors), seen[0] if seen else "")
+        if first:
+            self.fields[first].widget.attrs["autofocus"] = True
         if "version" in self.fields:
             self.data = cast("QueryDict", self.data).copy()
             self.data["version"] = str(record.version)

@@ -28,8 +28,10 @@ ORDER = {"holds": 0, "undetermined": 1, "simulated": 2}
 
 
 def authority(name: str) -> str:
-    """Return the title of a recipient; one that is not settled yet keeps its code."""
+    """Return the title of a recipient, also of one that the law now loaded does not know."""
     known = releases.rules().authorities.get(name)
+    if name.endswith("@?"):
+        return "A Member State that is not identified yet"
     return str(known["title"]) if known else name
 
 
