@@ -73,20 +73,12 @@ class TestAdmit:
         with pytest.raises(NotPermitted, match="The role counsel may not enrol agency"):
             add(by=carla)
 
-    @pytest.mark.parametrize(
-        "client_id", ["", "-lee", "lee desk", "lée", "lee.desk", "x" * 41, "lee\n", "lee\0"]
-    )
-    def test_wants_a_plain_client_id(
-        self, add: Callable[..., LiaisonClient], client_id: str
-    ) -> None:
-        with pytest.raises(Malformed, match=r"letters, digits and hyphens \(40 at most\)\.$"):
-            add(client_id=client_id)
-
-    @pytest.mark.parametrize("client_id", ["7", "Lee-2", "x" * 40])
-    def test_takes_a_plain_client_id(
-        self, add: Callable[..., LiaisonClient], client_id: str
-    ) -> None:
-        assert add(client_id=client_id).client_id == client_id
+    def test_wants_a_plain_client_id(self, add: Callable[..., LiaisonClient]) -> None:
+        for client_id in ("", "-lee", "lee desk", "lée", "lee.desk", "x" * 41, "lee\n", "lee\0"):
+            with pytest.raises(Malformed, match=r"letters, digits and hyphens \(40 at most\)\.$"):
+                add(client_id=client_id)
+        for client_id in ("7", "Lee-2", "x" * 40):
+            assert add(client_id=client_id).client_id == client_id
 
     def test_gives_each_name_once(self, add: Callable[..., LiaisonClient]) -> None:
         add()
@@ -112,18 +104,17 @@ class TestAdmit:
             add(**changes)
         assert not LiaisonClient.objects.exists()
 
-    @pytest.mark.parametrize("member", sorted(clients.PRIVATE_MEMBERS))
     def test_refuses_a_private_key_and_says_that_it_is_spent(
-        self, add: Callable[..., LiaisonClient], member: str
+        self, add: Callable[..., LiaisonClient]
     ) -> None:
         sentence = r"^This JWK holds a private key\. Never send it; make a new one\.$"
-        with pytest.raises(Malformed, match=sentence) as refusal:
-            add(public_key=JWK | {member: "canary"})
-        assert "canary" not in str(refusal.value)
+        for member in ("d", "k", "p", "q", "dp", "dq", "qi", "oth"):
+            with pytest.raises(Malformed, match=sentence) as refusal:
+                add(public_key=JWK | {member: "canary"})
+            assert "canary" not in str(refusal.value)
 
-    @pytest.mark.parametrize(
-        "jwk",
-        [
+    def test_refuses_what_is_no_ed25519_key(self, add: Callable[..., LiaisonClient]) -> None:
+        for jwk in (
             {},
             [],
             None,
@@ -136,13 +127,9 @@ class TestAdmit:
             OKPKey.generate_key("Ed448").as_dict(private=False),
             ECKey.generate_key("P-256").as_dict(private=False),
             {"kty": "oct", "k": "AAAA"},
-        ],
-    )
-    def test_refuses_what_is_no_ed25519_key(
-        self, add: Callable[..., LiaisonClient], jwk: Any
-    ) -> None:
-        with pytest.raises(Malformed, match=NO_KEY):
-            add(public_key=jwk)
+        ):
+            with pytest.raises(Malformed, match=NO_KEY):
+                add(public_key=jwk)
 
 
 class TestApprove:

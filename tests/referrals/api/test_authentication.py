@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from django.test import Client
 from django.utils import timezone
 from joserfc.jwk import OKPKey
@@ -36,17 +35,15 @@ class TestAuthenticate:
         assert (reply.status_code, reply.json()["code"]) == (401, "not_authenticated")
         assert reply["WWW-Authenticate"] == CHALLENGE
 
-    @pytest.mark.parametrize("scheme", ["DPoP", "dpop", "DPOP"])
-    def test_takes_the_scheme_in_any_case(self, program: Program, scheme: str) -> None:
-        assert program.get(authorization=f"{scheme} {program.token}").status_code == 200
+    def test_takes_the_scheme_in_any_case_and_no_other(self, program: Program) -> None:
+        for scheme in ("DPoP", "dpop", "DPOP"):
+            assert program.get(authorization=f"{scheme} {program.token}").status_code == 200
+        for scheme in ("Bearer", "Basic", "Token", "DPoPx"):
+            refused(program.get(authorization=f"{scheme} {program.token}"), SCHEME)
 
-    @pytest.mark.parametrize("scheme", ["Bearer", "Basic", "Token", "DPoPx"])
-    def test_refuses_the_token_under_another_scheme(self, program: Program, scheme: str) -> None:
-        refused(program.get(authorization=f"{scheme} {program.token}"), SCHEME)
-
-    @pytest.mark.parametrize("token", ["", " ", "x", "A" * 43, "ümlaut", "x" * 9000])
-    def test_refuses_a_token_that_we_did_not_give(self, program: Program, token: str) -> None:
-        refused(program.get(authorization=f"DPoP {token}"), UNKNOWN)
+    def test_refuses_a_token_that_we_did_not_give(self, program: Program) -> None:
+        for token in ("", " ", "x", "A" * 43, "ümlaut", "x" * 9000):
+            refused(program.get(authorization=f"DPoP {token}"), UNKNOWN)
 
     def test_refuses_a_digest_for_a_token(self, program: Program) -> None:
         # Who reads our table has nothing to show.

@@ -1,12 +1,10 @@
 """Permissions: each action takes its scope, and a view that names none lets nobody pass."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import include, path
-from joserfc.jwk import OKPKey
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -33,48 +31,23 @@ urlpatterns = [
 
 
 class TestScopes:
-    @pytest.mark.parametrize("part", ["", "/bundle", "/receipt", None])
-    @pytest.mark.parametrize(
-        ("scopes", "passes"),
-        [([READ], True), ([READ, ACKNOWLEDGE], True), ([ACKNOWLEDGE], False)],
-        ids=["read", "both", "acknowledge"],
-    )
-    def test_to_read_opens_what_is_read(
-        self,
-        delivered: Referral,
-        admit: Callable[..., LiaisonClient],
-        liaison_key: OKPKey,
-        part: str | None,
-        scopes: list[str],
-        passes: bool,
+    def test_open_each_what_it_names(
+        self, delivered: Referral, program: Program, subtests: pytest.Subtests
     ) -> None:
-        admit(delivered.agency, liaison_key, scopes=scopes)
-        address = LIST if part is None else f"{LIST}/{delivered.pk}{part}"
-        reply = Program("lee", liaison_key).get(address)
-        assert (reply.status_code != 403) == passes
-        if not passes:
-            assert reply.json()["code"] == "not_permitted"
-
-    @pytest.mark.parametrize(
-        ("scopes", "status"),
-        [([ACKNOWLEDGE], 200), ([READ, ACKNOWLEDGE], 200), ([READ], 403)],
-        ids=["acknowledge", "both", "read"],
-    )
-    def test_to_acknowledge_opens_that_alone(
-        self,
-        delivered: Referral,
-        admit: Callable[..., LiaisonClient],
-        liaison_key: OKPKey,
-        scopes: list[str],
-        status: int,
-    ) -> None:
-        admit(delivered.agency, liaison_key, scopes=scopes)
-        reply = Program("lee", liaison_key).post(
-            f"{LIST}/{delivered.pk}/acknowledge",
-            {"agency_reference": "A-1", "receipt_sha256": delivered.bundle.sha256},
-            headers={"If-Match": f'"{delivered.version}"', "Idempotency-Key": "A-1"},
-        )
-        assert reply.status_code == status
+        own = f"{LIST}/{delivered.pk}"
+        for scopes in ([READ], [ACKNOWLEDGE], [READ, ACKNOWLEDGE], []):
+            LiaisonClient.objects.update(scopes=scopes)
+            for address in (LIST, own, f"{own}/bundle", f"{own}/receipt"):
+                with subtests.test(scopes=scopes, address=address):
+                    assert (program.get(address).status_code == 403) == (READ not in scopes)
+            with subtests.test(scopes=scopes, address="acknowledge"):
+                reply = program.post(
+                    f"{own}/acknowledge",
+                    {"agency_reference": "A-1", "receipt_sha256": delivered.bundle.sha256},
+                    headers={"If-Match": f'"{delivered.version}"', "Idempotency-Key": "A-1"},
+                )
+                assert reply.status_code == (200 if ACKNOWLEDGE in scopes else 403)
+                assert reply.json().get("code") in (None, "not_permitted")
 
     def test_count_as_they_are_now(self, program: Program, lee: LiaisonClient) -> None:
         assert program.get().status_code == 200

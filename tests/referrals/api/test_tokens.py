@@ -72,10 +72,10 @@ class TestPost:
         assert timedelta(minutes=5) <= kept.expires_at - before < timedelta(minutes=5, seconds=5)
         assert str(kept) == f"token {kept.pk}"
 
-    @pytest.mark.parametrize("grant", [None, "", "password", "authorization_code"])
-    def test_knows_one_grant(self, program: Program, grant: str | None) -> None:
-        sentence = refused(program.ask_token(grant_type=grant), 400, "unsupported_grant_type")
-        assert sentence == "Ask for client_credentials."
+    def test_knows_one_grant(self, program: Program) -> None:
+        for grant in (None, "", "password", "authorization_code"):
+            sentence = refused(program.ask_token(grant_type=grant), 400, "unsupported_grant_type")
+            assert sentence == "Ask for client_credentials."
 
     @pytest.mark.parametrize("content_type", [FORM, "application/json", ""])
     @pytest.mark.usefixtures("db")
@@ -83,41 +83,37 @@ class TestPost:
         reply = client.generic("POST", "/api/token", content_type=content_type)
         refused(reply, 400, "unsupported_grant_type")
 
-    @pytest.mark.parametrize("kind", [None, "", "urn:example:other"])
-    def test_knows_one_kind_of_assertion(self, program: Program, kind: str | None) -> None:
-        sentence = refused(program.ask_token(client_assertion_type=kind), 401, "invalid_client")
-        assert sentence == f"client_assertion_type must be {JWT_BEARER}."
+    def test_knows_one_kind_of_assertion(self, program: Program) -> None:
+        for kind in (None, "", "urn:example:other"):
+            sentence = refused(program.ask_token(client_assertion_type=kind), 401, "invalid_client")
+            assert sentence == f"client_assertion_type must be {JWT_BEARER}."
 
     def test_takes_no_secret(self, program: Program) -> None:
         form = {"client_assertion_type": None, "client_assertion": None}
         reply = program.ask_token(client_id="lee", client_secret="x", **form)  # noqa: S106
         refused(reply, 401, "invalid_client")
 
-    @pytest.mark.parametrize(
-        "name", ["grant_type", "client_assertion_type", "client_assertion", "client_id", "scope"]
-    )
-    def test_refuses_a_parameter_that_comes_twice(self, program: Program, name: str) -> None:
+    def test_refuses_a_parameter_that_comes_twice(self, program: Program) -> None:
         said = {
             "grant_type": "client_credentials",
             "client_assertion_type": JWT_BEARER,
-            "client_assertion": program.assertion(),
             "client_id": "lee",
             "scope": "referrals:read",
         }
-        reply = program.ask_token(**said | {name: [said[name]] * 2})
-        assert refused(reply, 400, "invalid_request") == f"The parameter {name} came twice."
+        for name in (*said, "client_assertion"):
+            said["client_assertion"] = program.assertion()
+            reply = program.ask_token(**said | {name: [said[name]] * 2})
+            assert refused(reply, 400, "invalid_request") == f"The parameter {name} came twice."
 
     def test_compares_the_client_id_if_there_is_one(self, program: Program) -> None:
         sentence = refused(program.ask_token(client_id="mia"), 401, "invalid_client")
         assert sentence == "client_id is not who signed the assertion."
         assert program.ask_token(client_id="lee").status_code == 200
 
-    @pytest.mark.parametrize("asked", [None, "", "referrals:read", "referrals:read " * 2])
-    def test_gives_all_scopes_whatever_part_is_asked_for(
-        self, program: Program, asked: str | None
-    ) -> None:
-        reply = program.ask_token(scope=asked)
-        assert reply.json()["scope"] == "referrals:acknowledge referrals:read"
+    def test_gives_all_scopes_whatever_part_is_asked_for(self, program: Program) -> None:
+        for asked in (None, "", "referrals:read", "referrals:read " * 2):
+            reply = program.ask_token(scope=asked)
+            assert reply.json()["scope"] == "referrals:acknowledge referrals:read"
 
     @pytest.mark.parametrize("asked", ["referrals:acknowledge", "admin", "referrals:read\0"])
     def test_refuses_to_promise_a_scope_that_the_client_lacks(
