@@ -2,11 +2,13 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 from joserfc.jwk import ECKey, OKPKey
 
@@ -283,6 +285,23 @@ class TestUseOnce:
             for _ in range(2):
                 clients.use_once("this", life=timedelta(minutes=1))
         assert SeenOnce.objects.count() == 1
+
+    @pytest.mark.services
+    @pytest.mark.skipif(
+        connection.vendor != "postgresql", reason="SQLite has one writer at a time by construction"
+    )
+    def test_is_true_for_one_of_many_at_once(self, transactional_db: None) -> None:
+        start = Barrier(6)
+
+        def use(_: int) -> bool:
+            try:
+                start.wait(timeout=10)
+                return clients.use_once("this", life=timedelta(minutes=1))
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(6) as pool:
+            assert sorted(pool.map(use, range(6))) == [False] * 5 + [True]
 
 
 class TestReplies:
