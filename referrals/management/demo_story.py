@@ -9,10 +9,20 @@ from typing import Any
 import yaml
 
 from compliance import releases
+from compliance.preservation import HOUSE_PERIOD
 
 INDENT = "    "
 KINDS = {"duty": "a duty", "permission": "a permission that counsel took up"}
-HOUSE = "by our own rule: what was referred is kept for a time"
+HOUSE = (
+    "by the provider's own rule, since no law sets a time: what was referred is kept for "
+    f"{HOUSE_PERIOD.days} days, so that legal process does not come too late"
+)
+OUTCOMES = {
+    "fails": "It does not hold here",
+    "not_in_force": "It is not in force",
+    "suspended": "A court suspended it",
+    "undetermined": "Nobody knows yet whether it holds: a fact is missing",
+}
 OPENING = """\
 Dutyline takes three findings from record to receipt. All three are invented: no event, no person,
 no account stands behind them. The rooms, the law, the keys and the log are the real ones. Two
@@ -44,8 +54,9 @@ def log_line(log: Mapping[str, Any]) -> str:
 
 def _finding(finding: Mapping[str, Any]) -> Iterator[str]:
     yield from _said(
-        f"Ana recorded it at {_clock(finding['recorded_at'])} with {_exhibits(finding)}. Ben "
-        f"opened every exhibit and confirmed the finding: “{finding['confirmed_because']}”"
+        f"Ana recorded it on {finding['recorded_at']:%d %B %Y} at "
+        f"{_clock(finding['recorded_at'])}, with {_exhibits(finding)}. Ben opened every exhibit "
+        f"and confirmed the finding: “{finding['confirmed_because']}”"
     )
     law = finding["law"]
     if finding["referrals"]:
@@ -73,19 +84,21 @@ def _referral(referral: Mapping[str, Any]) -> Iterator[str]:
     yield from _said(_timing(referral), "  time   ")
     yield from _said(_sealed(referral), "  sealed ")
     yield from _said(
-        f"opened, acknowledged as {referral['agency_reference']} at "
-        f"{_clock(referral['acknowledged_at'])}, closed by Carla",
-        "  heard  ",
+        f"opened it and acknowledged it as {referral['agency_reference']} at "
+        f"{_clock(referral['acknowledged_at'])}; then Carla closed the referral",
+        "  agency ",
     )
 
 
 def _timing(referral: Mapping[str, Any]) -> str:
-    delivered = f"delivered {_clock(referral['delivered_at'])}"
-    if referral["due_at"] is None:
+    due, done = referral["due_at"], referral["delivered_at"]
+    delivered = f"delivered at {_clock(done)}"
+    if due is None:
         return f"{delivered}; the law names no hour"
+    day = "" if due.date() == done.date() else f" on {due:%d %B}"
     spare = referral["seconds_to_spare"]
     margin = f"{abs(spare) // 60} min {abs(spare) % 60} s {'to spare' if spare >= 0 else 'LATE'}"
-    return f"due {_clock(referral['due_at'])}, {delivered}: {margin}"
+    return f"due at {_clock(due)}{day}, {delivered}: {margin}"
 
 
 def _sealed(referral: Mapping[str, Any]) -> str:
@@ -96,31 +109,33 @@ def _sealed(referral: Mapping[str, Any]) -> str:
 
 def _exhibits(finding: Mapping[str, Any]) -> str:
     count, size = len(finding["exhibits"]), sum(each["size"] for each in finding["exhibits"])
-    return f"{count} exhibit{'s' if count > 1 else ''} ({size:,} bytes), sealed as they arrived"
+    return f"{count} exhibit{'s' if count > 1 else ''} ({size:,} bytes), sealed on arrival"
 
 
 def _conflict(conflict: Mapping[str, Any]) -> str:
     return (
-        f"Two laws disagree about {_classes(conflict['fields'])}. Asked for, towards "
-        f"{conflict['to'].upper()}, by {_laws(conflict['duties'])}. Barred by "
-        f"{_laws(conflict['prohibitions'])}. The rest goes, this stays, and a person decides."
+        f"Two laws disagree about {_classes(conflict['fields'])}. It is asked for, towards "
+        f"{conflict['to'].upper()}, by {_laws(conflict['duties'])}. It is barred by "
+        f"{_laws(conflict['prohibitions'])}. The rest goes, this stays, and counsel is told so "
+        "before signing."
     )
 
 
 def _why_not(why: Mapping[str, Any]) -> str:
     lacks = why["lacks"]
     if lacks is None:
-        return f"{_law(why['rule'])}. It is {why['outcome'].replace('_', ' ')}."
-    asked = lacks["says"] or releases.rules().vocabulary.label(lacks["fact"])
+        return f"{_law(why['rule'])}. {OUTCOMES[why['outcome']]}."
+    label = releases.rules().vocabulary.label(lacks["fact"]).partition(";")[0]
     return (
-        f"{_law(why['rule'])}. It needs “{asked}”; here {lacks['fact']} is {_value(lacks['seen'])}."
+        f"{_law(why['rule'])}. It needs “{lacks['says'] or label}”. On record is "
+        f"“{label}”: {_value(lacks['seen'])} ({lacks['fact']})."
     )
 
 
 def _kept(finding: Mapping[str, Any]) -> str:
     hold = finding["hold"]
     if hold is None:
-        return "No law asks to keep the evidence; it goes when its time is over."
+        return "No law asks to keep the evidence, and nothing was referred: no hold is placed."
     until = f"until {hold['kept_until']:%d %B %Y}" if hold["kept_until"] else "until released"
     is_ours = hold["because"] == ["house.referred"]
     return f"The evidence is held {until}, {HOUSE if is_ours else _laws(hold['because'])}."

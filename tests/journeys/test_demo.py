@@ -31,6 +31,7 @@ from referrals.management import (
     demo_samples,
 )
 from referrals.management.commands import demo, up
+from referrals.sealing import sshsig
 
 LEFT = {
     "bundle.zip", "agency-identity.txt", "allowed_signers", "receipt.tlog-proof", "entry.json",
@@ -98,20 +99,24 @@ class TestStartOver:
 class TestGoOn:
     def test_names_the_program_as_one_would_type_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "executable", str(demo_desk.ROOT / ".venv" / "bin" / "python"))
-        assert (
-            "DUTYLINE_STATE_DIR=var/demo .venv/bin/python manage.py up" in demo._go_on(None, "x")[1]
-        )
+        told = demo._go_on(None, "x", {})
+        assert told[1] == "    DUTYLINE_STATE_DIR=var/demo .venv/bin/python manage.py up"
+        assert told[-1] == "The password of all five, made for this run: x"
         monkeypatch.setattr(sys, "executable", "/usr/bin/python3")
-        assert "/usr/bin/python3 manage.py up" in demo._go_on(None, "x")[1]
+        assert "/usr/bin/python3 manage.py up" in demo._go_on(None, "x", {})[1]
 
     def test_says_what_was_left_where(self) -> None:
-        assert demo._go_on(Path("left"), "x")[0].startswith("In left lies what an outsider")
+        referrals = [{"to": "bka", "number": "R-1"}, {"to": "fbi", "number": "R-2"}]
+        account = {"findings": [{"referrals": []}, {"referrals": referrals}]}
+        told = "\n".join(demo._go_on(Path("my left"), "x", account))
+        assert told.startswith("What an outsider can check without us is left in one folder.")
+        assert "    cd 'my left' && unzip -q bundle.zip\n    sh R-2/open.sh" in told
 
 
 class TestRefusals:
     def test_of_a_desk_name_it_and_say_what_its_program_said(self, tmp_path: Path) -> None:
         desk = demo_desk.Desk("bka", tmp_path, age.X25519Identity.kind)
-        with pytest.raises(CommandError, match=r"At the desk of bka: .*not a readable private key"):
+        with pytest.raises(CommandError, match=r"^At the desk of bka: .*cannot be read"):
             desk._liaison("list", base="http://localhost:1")
 
     def test_of_the_worker_stop_the_demo(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +132,30 @@ class TestRefusals:
         with pytest.raises(SystemExit) as end:
             call_command("demo", json=True, out=tmp_path)
         assert end.value.code == 2
+
+    def test_of_a_folder_that_cannot_be_made_come_before_anything_is_done(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(up, "make_ready", lambda: pytest.fail("too late"))
+        (tmp_path / "file").touch()
+        with pytest.raises(CommandError, match=r"^FileExistsError: .*file'$"):
+            call_command("demo", here=True, json=True, out=tmp_path / "file")
+
+    def test_of_a_state_that_cannot_be_wiped_come_in_one_line(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr(demo, "OWN_STATE", tmp_path / "demo")
+        (tmp_path / "demo").touch()
+        with pytest.raises(CommandError, match=r"^NotADirectoryError: .*demo"):
+            call_command("demo")
+
+    def test_protect_a_state_in_which_people_work(
+        self, monkeypatch: pytest.MonkeyPatch, ana: User
+    ) -> None:
+        monkeypatch.setattr(up, "make_ready", lambda: None)
+        with pytest.raises(CommandError, match=r"^Somebody works here\."):
+            call_command("demo", here=True, json=True)
+        assert User.objects.count() == 1
 
     def test_come_when_the_worker_proposed_nothing(self, finding: Finding, carla: User) -> None:
         cast = demo_cast.Cast(ana=carla, ben=carla, carla=carla, dora=carla, cleo=carla)
@@ -268,6 +297,21 @@ def decrypted(left: Path, path: Path) -> bytes:
 @pytest.mark.slow
 @pytest.mark.stock
 class TestWhatItLeaves:
+    @needs("sh", "unzip", "age", "ssh-keygen", "sed", "xxd", "openssl")
+    def test_is_checked_by_the_commands_that_were_printed(
+        self, ran: tuple[str, Path], tmp_path: Path
+    ) -> None:
+        copy = tmp_path / "left"
+        shutil.copytree(ran[1], copy)
+        printed = ran[0].partition("What an outsider can check")[2].partition("To go on")[0]
+        lines = [line for line in printed.splitlines() if line.startswith("    ")]
+        script = "\n".join(lines).replace(str(ran[1]), str(copy))
+        done = subprocess.run(["sh", "-e"], input=script, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert f'Good "{sshsig.NAMESPACE}" signature for dutyline-service' in done.stdout
+        assert "PROVEN: the entry is number" in done.stdout
+        assert (copy / "opened" / "manifest.json").is_file()
+
     @needs("unzip")
     def test_is_a_zip(self, ran: tuple[str, Path]) -> None:
         done = subprocess.run(["unzip", "-t", ran[1] / "bundle.zip"], capture_output=True)

@@ -1,6 +1,6 @@
 """The demo's samples, what it reads off the records, and the words it finds for that."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -54,14 +54,27 @@ class TestStory:
     @pytest.mark.parametrize(
         ("due", "spare", "says"),
         [
-            (None, None, "the law names no hour"),
-            (DUE, 61, "1 min 1 s to spare"),
-            (DUE, -61, "1 min 1 s LATE"),
+            (None, None, "delivered at 09:00:00 UTC; the law names no hour"),
+            (
+                DUE + timedelta(seconds=61),
+                61,
+                "due at 09:01:01 UTC, delivered at 09:00:00 UTC: 1 min 1 s to spare",
+            ),
+            (
+                DUE - timedelta(seconds=61),
+                -61,
+                "due at 08:58:59 UTC, delivered at 09:00:00 UTC: 1 min 1 s LATE",
+            ),
+            (
+                DUE + timedelta(days=1),
+                86400,
+                "due at 09:00:00 UTC on 02 March, delivered at 09:00:00 UTC: 1440 min 0 s to spare",
+            ),
         ],
     )
     def test_says_how_much_time_was_left(self, due: Any, spare: int | None, says: str) -> None:
         told = {"due_at": due, "delivered_at": DUE, "seconds_to_spare": spare}
-        assert says in demo_story._timing(told)
+        assert demo_story._timing(told) == says
 
     def test_says_that_a_bundle_may_hold_the_statement_alone(self) -> None:
         key = {"type": "X25519", "fingerprint": "0" * 64}
@@ -71,11 +84,12 @@ class TestStory:
     @pytest.mark.parametrize(
         ("hold", "says"),
         [
-            (None, "No law asks to keep"),
+            (None, "No law asks to keep the evidence, and nothing was referred: no hold"),
             ({"kept_until": None, "because": ["eu-tco-14-5"]}, "until released, Art 14(5)"),
             (
                 {"kept_until": DUE, "because": ["house.referred"]},
-                "until 01 March 2026, by our own rule",
+                "until 01 March 2026, by the provider's own rule, since no law sets a time: what "
+                "was referred is kept for 90 days",
             ),
         ],
     )
@@ -89,7 +103,23 @@ class TestStory:
     def test_says_what_is_on_record(self, seen: object, says: str) -> None:
         lacks = {"fact": "threat.imminent", "says": None, "seen": seen}
         told = demo_story._why_not({"rule": "eu-tco-14-5", "outcome": "fails", "lacks": lacks})
-        assert told.endswith(f"It needs “The threat is imminent”; here threat.imminent is {says}.")
+        assert told.endswith(
+            "It needs “The threat is imminent”. On record is “The threat is imminent”: "
+            f"{says} (threat.imminent)."
+        )
+
+    def test_says_in_words_what_a_law_lacked(self) -> None:
+        lacks = {"fact": "threat.to", "says": "threat to the life or safety", "seen": []}
+        told = demo_story._why_not({"rule": "eu-dsa-18", "outcome": "fails", "lacks": lacks})
+        assert told.endswith(
+            "It needs “threat to the life or safety”. On record is “What the suspected offence "
+            "threatens or threatened”: nothing (threat.to)."
+        )
+
+    @pytest.mark.parametrize(("outcome", "says"), demo_story.OUTCOMES.items())
+    def test_says_why_a_law_gave_no_answer(self, outcome: str, says: str) -> None:
+        told = demo_story._why_not({"rule": "eu-dsa-18", "outcome": outcome, "lacks": None})
+        assert told.endswith(f"notify suspicions of criminal offences. {says}.")
 
 
 class TestAccount:

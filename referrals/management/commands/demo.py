@@ -4,10 +4,12 @@ import argparse
 import json
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
 from compliance.audit import checkpoints
+from compliance.audit.checkpoints import AuditCheckpoint
+from compliance.roles import User
 from compliance.vault import age
 from referrals import bundles
 from referrals.management import demo_account, demo_journey, demo_story
-from referrals.management.commands import up
+from referrals.management.commands import up, work
 from referrals.management.demo_desk import Desk
+from referrals.sealing import sshsig
 
 OWN_STATE = Path(settings.BASE_DIR) / "var" / "demo"
 MANAGE = Path(settings.BASE_DIR) / "manage.py"
@@ -46,17 +51,22 @@ class Command(BaseCommand):
             return
         self.is_quiet = options["json"] or not sys.stderr.isatty()
         out, password = options["out"], secrets.token_urlsafe(12)
-        account = self._account(out, password)
+        with work.said_in_one_line():
+            account = self._account(out, password)
         if options["json"]:
             self.stdout.write(_json(account))
         else:
-            self.stdout.write("\n".join(demo_story.tell(account, _go_on(out, password))))
+            self.stdout.write("\n".join(demo_story.tell(account, _go_on(out, password, account))))
         if not account["log"]["verifies"]:
             raise CommandError(demo_story.log_line(account["log"]))
 
     def _account(self, out: Path | None, password: str) -> dict[str, Any]:
         started = time.monotonic()
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
         up.make_ready()
+        if User.objects.exists():
+            raise CommandError("Somebody works here. Run manage.py demo without --here.")
         # BKA's key is of the kind that outlasts quantum computers. FBI's is the classic kind, so
         # that an age program of any year opens the bundle that --out leaves.
         folder = Path(settings.STATE_DIR) / "agencies"
@@ -86,7 +96,8 @@ class Command(BaseCommand):
 
 def start_over(*, out: Path | None, as_json: bool) -> None:
     """Wipe the demo's own state and run the command there, with no setting from outside."""
-    shutil.rmtree(OWN_STATE, ignore_errors=True)
+    with work.said_in_one_line(), suppress(FileNotFoundError):
+        shutil.rmtree(OWN_STATE)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("DUTYLINE_")}
     words = [sys.executable, str(MANAGE), "demo", "--here"]
     words += ["--json"] if as_json else []
@@ -119,11 +130,10 @@ def fetch(base: str, path: str) -> bytes:
 
 def leave(out: Path, desk: Desk, schema: bytes, account: dict[str, Any]) -> None:
     """Leave what an outsider can check without us, and nothing else, in a folder."""
-    out.mkdir(parents=True, exist_ok=True)
-    signed = checkpoints.latest()
+    signed = AuditCheckpoint.objects.latest()
     texts = {
         "allowed_signers": bundles.allowed_signers(),
-        "checkpoint": signed.note if signed else "",
+        "checkpoint": signed.note,
         "log.vkey": f"{checkpoints.vkey()}\n",
         "summary.json": f"{_json(account)}\n",
     }
@@ -133,22 +143,33 @@ def leave(out: Path, desk: Desk, schema: bytes, account: dict[str, Any]) -> None
     desk.leave(out)
 
 
-def _go_on(out: Path | None, password: str) -> list[str]:
+def _go_on(out: Path | None, password: str, account: dict[str, Any]) -> list[str]:
     python = Path(sys.executable)
     if python.is_relative_to(settings.BASE_DIR):
         python = python.relative_to(settings.BASE_DIR)
-    left = [
-        f"In {out} lies what an outsider can check without us. The bundle there is the one of the",
-        "FBI's sample desk, sealed to a key of the classic kind, which every age program opens:",
-        "    age -d -i agency-identity.txt, for each .age file of bundle.zip",
-        "",
-    ]
     return [
-        *(left if out else []),
+        *(_outside(out, account) if out else []),
         "To go on where the demo ended:",
         f"    DUTYLINE_STATE_DIR={OWN_STATE.relative_to(settings.BASE_DIR)} {python} manage.py up",
         "Sign in as ana or ben (reviewers), carla or dora (counsel) or cleo (custodian).",
         f"The password of all five, made for this run: {password}",
+    ]
+
+
+def _outside(out: Path, account: dict[str, Any]) -> list[str]:
+    referrals = [each for finding in account["findings"] for each in finding["referrals"]]
+    number = next(each["number"] for each in referrals if each["to"] == "fbi")
+    script = Path(settings.BASE_DIR) / "docs" / "verify" / "verify_receipt.sh"
+    return [
+        "What an outsider can check without us is left in one folder. The bundle is the one of the",
+        "FBI's sample desk, sealed to a key of the classic kind, which every age program opens:",
+        f"    cd {shlex.quote(str(out))} && unzip -q bundle.zip",
+        f"    sh {number}/open.sh agency-identity.txt opened",
+        f"    ssh-keygen -Y verify -f allowed_signers -I {bundles.PRINCIPAL} "
+        f"-n {sshsig.NAMESPACE} \\",
+        "        -s opened/manifest.json.sig < opened/manifest.json",
+        f"    sh {shlex.quote(str(script))} receipt.tlog-proof entry.json log.vkey",
+        "",
     ]
 
 
