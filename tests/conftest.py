@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.messages import get_messages
 from django.db import connection
-from django.test import TransactionTestCase
+from django.test import Client, TransactionTestCase
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, facts, findings
@@ -343,3 +344,43 @@ def sealed(entered: Referral) -> Referral:
 def delivered(sealed: Referral) -> Referral:
     """The referral, within the agency's reach."""
     return delivery.deliver(sealed, delivery.transmit(sealed))
+
+
+class Seat:
+    """A person at the desk, signed in, with a browser that runs no script."""
+
+    def __init__(self, user: User) -> None:
+        self.user, self.browser = user, Client()
+        with acting("command:tests"):
+            self.browser.force_login(user)
+
+    def reads(self, record: Any) -> str:
+        """Return what the page of a record says to this person."""
+        page = self.browser.get(f"{desk_of(record)}{record.pk}/")
+        assert page.status_code == 200
+        return page.content.decode()
+
+    def begins(self, model: Any, step: str, **answers: Any) -> Any:
+        """Send the form of a new record, and return the page that follows."""
+        return self._send(f"{desk_of(model)}{step}/", answers)
+
+    def takes(self, record: Any, step: str, **answers: Any) -> Any:
+        """Take a step on a record as it was read, and return the page that follows."""
+        read = {"version": record.version} if hasattr(record, "version") else {}
+        return self._send(f"{desk_of(record)}{record.pk}/{step}/", read | answers)
+
+    def _send(self, address: str, answers: dict[str, Any]) -> Any:
+        page = self.browser.post(address, answers, follow=True)
+        page.said = [str(each) for each in get_messages(page.wsgi_request)]
+        return page
+
+
+def desk_of(record: Any) -> str:
+    """Return where the list of a kind of record is."""
+    return f"/admin/{record._meta.app_label}/{record._meta.model_name}/"
+
+
+@pytest.fixture
+def sits() -> Callable[[User], Seat]:
+    """Seat a person at the desk."""
+    return Seat
