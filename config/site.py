@@ -8,7 +8,8 @@ from typing import Any, cast
 from django.contrib.admin import AdminSite
 from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -94,11 +95,17 @@ class DeskSite(AdminSite):
         if hasattr(admin_class, "steps"):
             super().register(model_or_iterable, admin_class, **options)
 
+    def app_index(  # type: ignore[override]
+        self, request: HttpRequest, app_label: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Send people on: apps are our matter, registers are theirs."""
+        return redirect("admin:index")
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Return the registers in our groups, each under the name that people call it by."""
         known = {
             model["object_name"]: model | {"name": _called(self.get_model_admin(model["model"]))}
-            for app in super().get_app_list(request, app_label)
+            for app in super().get_app_list(request)
             for model in app["models"]
         }
         return [

@@ -7,6 +7,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("referrals.api.urls")),
 ]
-handler400 = "referrals.api.errors.bad_request"
-handler404 = "referrals.api.errors.not_found"
-handler500 = "referrals.api.errors.server_error"
+handler400 = "config.refusals.bad_request"
+handler404 = "config.refusals.not_found"
+handler500 = "config.refusals.server_error"

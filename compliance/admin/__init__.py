@@ -19,6 +19,7 @@ from compliance.admin.desk import (
     address,
     at,
     buttons,
+    moment,
     person,
     standing,
 )
@@ -258,6 +259,11 @@ class HoldDesk(Desk):
         ),
     )  # fmt: skip
 
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a hold."""
+        end = "until " + moment(record.kept_until) if record.kept_until else "until it is released"
+        return f"Hold on {record.determination.finding}, {end}"
+
 
 @admin.register(ProviderProfile)
 class ProfileDesk(Desk):
@@ -282,7 +288,7 @@ class ProfileDesk(Desk):
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the facts in words."""
         said = sorted(record.facts.items())
-        return {"table": [(law.fact(name), law.value(value)) for name, value in said]}
+        return {"table": [(name, law.fact(name), law.value(value)) for name, value in said]}
 
 
 @admin.register(Release)

@@ -219,7 +219,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
             "page",
             title=self.headline(record),
             original=record,
-            rows=[self.row(record, name) for name in self.shown],
+            rows=[row for row in (self.row(record, name) for name in self.shown) if row[1]],
             steps=buttons(self, person(request), record, tried),
             timeline=timeline(record, *self.parts(record)),
             **self.story(request, record, tried),
@@ -238,7 +238,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         return capfirst(str(record))
 
     def row(self, record: Any, name: str) -> tuple[str, object]:
-        """Return the label and the value of one field, in words."""
+        """Return the label and the value of one field, in words; nothing where nothing is."""
         field, value = self.opts.get_field(name), getattr(record, name)
         return capfirst(str(label_for_field(name, self.model, self))), self._said(field, value)
 
@@ -246,10 +246,10 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         if isinstance(value, datetime):
             return moment(value)
         if isinstance(value, list):
-            return ", ".join(map(str, value)) or "none"
+            return ", ".join(map(str, value))
         if isinstance(value, models.Model) and self.admin_site.is_registered(type(value)):
             return format_html('<a href="{}">{}</a>', address(value), value)
-        return display_for_field(value, field, "none")
+        return display_for_field(value, field, "")
 
     def parts(self, record: Any) -> Iterable[models.Model]:
         """Return the records whose events belong to this record's story."""

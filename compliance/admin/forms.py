@@ -174,6 +174,7 @@ class ProfileSheet(Asking):
         if counts := facts.profile():
             told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
             self.fields["values"].initial = "\n".join(told)
+            self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
 
 
 @cache
