@@ -83,6 +83,7 @@ class TestPage:
             while after:
                 found, after = pagination.page(Referral.objects.all(), after=after, limit=limit)
                 pages.append(found)
+                assert len(pages) <= len(shelf), "the pages never end"
             assert [row for page in pages for row in page] == shelf
             assert len(pages) == -(-len(shelf) // limit)  # rounded up: none is empty
 
