@@ -4,6 +4,7 @@ import os
 
 from celery import Celery
 from django.conf import settings
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -29,6 +30,8 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_default_queue="default",
+    # Named here, so that a worker told of no queue listens to all of them.
+    task_queues=[Queue(name, Exchange(name), name) for name in ("urgent", "default", "bulk")],
     task_routes={name: {"queue": queue} for name, (_, queue) in BELLS.items()},
     worker_prefetch_multiplier=1,
     worker_soft_shutdown_timeout=30.0,

@@ -257,7 +257,7 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
     if entry.salt is None:  # erased, and then wholly so
         gone = all(getattr(entry, name) is None for name in _PRIVATE)
         return None if gone else "has a private part that nothing vouches for"
-    return None if _is_kept(entry) else "has another private part than its commitment"
+    return None if _is_kept(entry, bytes(entry.salt)) else "has another private part than its commitment"
 
 
 def _is_in(leaf: bytes, entry: AuditEntry) -> bool:
@@ -268,10 +268,10 @@ def _is_in(leaf: bytes, entry: AuditEntry) -> bool:
         return False
 
 
-def _is_kept(entry: AuditEntry) -> bool:
+def _is_kept(entry: AuditEntry, salt: bytes) -> bool:
     """Tell whether the private part is the one that was committed to."""
     try:
-        return commitment(entry, bytes(entry.salt)) == bytes(entry.commitment)
+        return commitment(entry, salt) == bytes(entry.commitment)
     except (Malformed, ValueError):  # no entry of ours holds a float, or an address that is none
         return False
 

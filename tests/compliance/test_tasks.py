@@ -1,0 +1,39 @@
+"""Tasks: the doorbell of compliance's rooms; a doubled ring does nothing twice."""
+
+import pytest
+
+from compliance import findings, tasks
+from compliance.audit import checkpoints
+from compliance.audit.entries import AuditOutbox
+from compliance.determinations import Determination
+from compliance.facts import ProviderProfile
+from compliance.findings import Finding
+from compliance.preservation import Hold
+from compliance.roles import User
+
+
+class TestProposeDue:
+    def test_proposes_once_however_often_it_rings(
+        self, profile: ProviderProfile, finding: Finding, ben: User
+    ) -> None:
+        findings.confirm(finding, because="Credible.", by=ben)
+        tasks.propose_due()
+        tasks.propose_due()
+        assert Determination.objects.get().finding == finding
+
+
+class TestPlaceDue:
+    @pytest.mark.usefixtures("signed")
+    def test_holds_once_however_often_it_rings(self) -> None:
+        tasks.place_due()
+        tasks.place_due()
+        assert Hold.objects.count() == 1
+
+
+class TestSealLog:
+    def test_seals_what_is_owed(self, finding: Finding) -> None:
+        assert AuditOutbox.objects.exists()
+        tasks.seal_log()
+        tasks.seal_log()
+        assert not AuditOutbox.objects.exists()
+        assert checkpoints.verify().good
