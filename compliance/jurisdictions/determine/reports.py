@@ -102,13 +102,13 @@ def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
 
     It is the main establishment if that is a Member State, else the legal representative's.
     """
-    states = situation.rules.vocabulary.member_states
-    for fact in (HEADQUARTERS, REPRESENTATIVE):
-        if fact not in situation.facts:
-            return [], frozenset([fact])
-        if situation.facts[fact] in states:
-            return [situation.facts[fact]], frozenset()
-    return [], frozenset()
+    states, facts = situation.rules.vocabulary.member_states, situation.facts
+    missing = frozenset({HEADQUARTERS, REPRESENTATIVE} - facts.keys())
+    if facts.get(HEADQUARTERS) in states:
+        return [facts[HEADQUARTERS]], frozenset()
+    if not missing and facts[REPRESENTATIVE] in states:
+        return [facts[REPRESENTATIVE]], frozenset()
+    return [], missing
 
 
 def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:

@@ -149,6 +149,26 @@ class TestARecipientOfEach:
         asked = [] if isinstance(open_set, list) else ["offence.location"]
         assert found["rules"]["xx-a"]["needs"] == asked
 
+    @pytest.mark.parametrize(
+        ("headquarters", "representative", "asked"),
+        [
+            (None, None, ["provider.eu_legal_rep", "provider.main_establishment"]),
+            (None, "IE", ["provider.main_establishment"]),
+            ("US", None, ["provider.eu_legal_rep"]),
+            ("US", "none", []),
+            ("DE", None, []),
+        ],
+    )
+    def test_asks_for_all_that_tells_the_home_state(
+        self, enact: Enact, headquarters: str, representative: str, asked: list[str]
+    ) -> None:
+        home = {
+            "provider.main_establishment": headquarters, "provider.eu_legal_rep": representative,
+        }  # fmt: skip
+        known = {name: value for name, value in home.items() if value}
+        rules = enact({"xx-a": {"then": report("ms-contact-point@home_state")}})
+        assert said(rules, known)["rules"]["xx-a"]["needs"] == asked
+
     def test_that_is_not_known_is_barred_like_any_other_of_its_kind(self, enact: Enact) -> None:
         cells = {"fields": ["C_priv"], "to": ["foreign_gov"], "code": "us_sca_2702a"}
         rules = enact({
