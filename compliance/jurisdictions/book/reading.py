@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from itertools import pairwise
 from typing import Any
 
-from compliance.jurisdictions.book import forms
+from compliance.jurisdictions.book import forms, recipients
 from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
 from compliance.jurisdictions.book.strict import digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
@@ -45,7 +45,7 @@ def read(texts: Mapping[str, str]) -> RuleSet:
     words = Vocabulary(parsed[words_in][0], authorities)
     words.cross_check(*parsed[words_in])
     _settle(parsed)
-    _check_authorities(authorities, words, parsed[desks_in][1])
+    recipients.check(authorities, words, parsed[desks_in][1])
     _settle(parsed)
     rules = _rules({name: parsed[name] for name in books}, words, authorities)
     _settle(parsed)
@@ -70,53 +70,6 @@ def _settle(parsed: Mapping[str, tuple[Any, Report]], *more: Problem) -> None:
     found = [problem for _, report in parsed.values() for problem in report.problems]
     if found := [*found, *more]:
         raise Problems(found)
-
-
-def _check_authorities(desks: Mapping[str, Any], words: Vocabulary, report: Report) -> None:
-    places = [*words.lists["countries"], "EU"]
-    for name, desk in desks.items():
-        path: Path = ("authorities", name)
-        if desk["class"] not in words.recipient_classes:
-            report.unknown((*path, "class"), "the class", desk["class"], words.recipient_classes)
-        if desk["country"] not in places:
-            report.unknown((*path, "country"), "the country", desk["country"], places)
-        _check_twin(name, desks, report)
-    for family, states in _families(desks).items():
-        _check_family(family, states, desks, words, report)
-
-
-def _check_twin(name: str, desks: Mapping[str, Any], report: Report) -> None:
-    """Report a desk that another one cannot stand for: different bars would apply to it."""
-    twin, path = desks[name].get("same_as", name), ("authorities", name, "same_as")
-    if twin not in desks:
-        report.unknown(path, "the authority", twin, desks)
-    elif twin != name and "same_as" in desks[twin]:
-        report.add(path, f"must name a desk that stands for itself, not {twin}.")
-    elif any(desks[twin][key] != desks[name][key] for key in ("class", "country")):
-        report.add(path, f"must name a desk of the same class and country, not {twin}.")
-
-
-def _families(desks: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the names that have a desk in each Member State, and the States that have one."""
-    found: dict[str, list[str]] = {}
-    for name in [name for name in desks if "@" in name]:
-        family, _, state = name.partition("@")
-        found.setdefault(family, []).append(state)
-    return found
-
-
-def _check_family(
-    family: str, states: list[str], desks: Mapping[str, Any], words: Vocabulary, report: Report
-) -> None:
-    for state in states:
-        path: Path = ("authorities", f"{family}@{state}")
-        if state not in words.member_states:
-            report.unknown(path, "the Member State", state, words.member_states)
-        elif desks[f"{family}@{state}"]["country"] != state:
-            report.add((*path, "country"), f"must be {state}.")
-    # A duty names the desk of whatever Member State is concerned: none may be missing.
-    for state in sorted(words.member_states - {*states}):
-        report.add(("authorities",), f"has no '{family}@{state}'.")
 
 
 def _rules(
@@ -383,9 +336,7 @@ class _RuleReader:
 
     def _check_recipient(self, entry: Mapping[str, Any], path: Path) -> None:
         name, asked = entry["authority"], entry.get("each_of", ())
-        known = (
-            {desk.partition("@")[0] for desk in self.desks if "@" in desk} if asked else self.desks
-        )
+        known = recipients.families(self.desks) if asked else self.desks
         if name not in known:
             self.report.unknown((*path, "authority"), "the authority", name, known)
         countries = self.words.lists["countries"]
