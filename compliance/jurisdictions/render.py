@@ -33,7 +33,7 @@ def rule(rules: RuleSet, name: str) -> str:
 def certificate(rules: RuleSet, name: str, proof: Mapping[str, Any]) -> str:
     """Return why a rule holds, fails or is open: each test with the fact that was seen."""
     shown = rules.rules[name]
-    since = f", version from {proof['from']}, {proof['status']}" if proof["from"] else ""
+    since = f", version from {proof['from']}, {_plain(proof['status'])}" if proof["from"] else ""
     lines = [*_heading(shown), f"Outcome: {_plain(proof['outcome'])} at {proof['moment']}{since}"]
     if proof["successor"]:
         lines.append(f"Superseded by {proof['successor']}")

@@ -178,8 +178,10 @@ def _asked(text: str) -> dict[str, Any]:
     """Return the determine/1 object that a text is; what it asks is checked where it is read."""
     try:
         given = json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Problems([Problem("", 0, "", f"is not JSON: {error}")]) from error
+    except RecursionError as error:
+        raise Problems([Problem("", 0, "", "is nested too deeply.")]) from error
     if not isinstance(given, dict) or given.get("schema") != "determine/1":
         raise Problems([Problem("", 0, "schema", "must be determine/1.")])
     return given
