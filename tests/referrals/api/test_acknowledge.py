@@ -139,7 +139,7 @@ class TestAcknowledge:
         assert program.post(path, said, headers=headers).status_code == 409
         assert Referral.objects.get().state == State.CLOSED
 
-    def test_is_refused_without_the_scope(
+    def test_wants_its_own_scope_and_no_other(
         self,
         program: Any,
         path: str,
@@ -149,6 +149,13 @@ class TestAcknowledge:
     ) -> None:
         key = OKPKey.generate_key("Ed25519")
         kim = type(program)(admit(agency, key, "kim", scopes=[Scope.READ]).client_id, key)
-        reply = kim.post(path, said, headers=HEADERS)
-        assert (reply.status_code, reply.json()["code"]) == (403, "not_permitted")
+        joe = type(program)(admit(agency, key, "joe", scopes=[Scope.ACKNOWLEDGE]).client_id, key)
+        for body in (said, "nonsense"):
+            reply = kim.post(path, body, headers=HEADERS)
+            assert (reply.status_code, reply.json()["code"]) == (403, "not_permitted")
         assert not Acknowledgement.objects.exists()
+        for there in ("", "/bundle", "/receipt"):
+            reply = joe.get(path.replace("/acknowledge", there))
+            assert (reply.status_code, reply.json()["code"]) == (403, "not_permitted")
+        assert joe.get(LIST).status_code == 403
+        assert joe.post(path, said, headers=HEADERS).status_code == 200
