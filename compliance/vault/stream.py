@@ -23,7 +23,7 @@ TAG = 16
 NONCE = 16
 FILE_KEY = 16
 SEALED_CHUNK = CHUNK + TAG
-# Sixteen chunks, about a MiB, are read, written and hashed at a time; 4 to 64 are equally fast.
+# Sixteen chunks, about a MiB, are sealed and hashed at a time; 4 to 64 are equally fast.
 BATCH = 16
 
 Bytes = bytes | bytearray | memoryview
@@ -290,18 +290,17 @@ def _chunk_nonce(counter: int, *, last: bool) -> bytes:
     return counter.to_bytes(11, "big") + (b"\1" if last else b"\0")
 
 
-def _sealed_chunks(source: Readable) -> Iterator[tuple[memoryview, bool]]:
-    """Cut the source into chunks, each with the answer to "does nothing follow?"."""
-    batch = fill(source, BATCH * SEALED_CHUNK)
-    while True:
-        following = fill(source, BATCH * SEALED_CHUNK)
-        # An empty source still has a chunk, so that its absence is refused like any false one.
-        for offset in range(0, len(batch) or 1, SEALED_CHUNK):
-            end = offset + SEALED_CHUNK
-            yield memoryview(batch)[offset:end], not following and end >= len(batch)
-        if not following:
-            return
-        batch = following
+def _sealed_chunks(source: Readable) -> Iterator[tuple[bytes, bool]]:
+    """Cut the source into chunks, each with the answer to "does nothing follow?".
+
+    One at a time: a chunk that was just read is opened while it is still in the processor's cache.
+    An empty source still has a chunk, so that its absence is refused like any false one.
+    """
+    sealed = fill(source, SEALED_CHUNK)
+    while following := fill(source, SEALED_CHUNK):
+        yield sealed, False
+        sealed = following
+    yield sealed, True
 
 
 def _open(aead: ChaCha20Poly1305, counter: int, sealed: Bytes, *, last: bool) -> bytes:
@@ -312,7 +311,7 @@ def _open(aead: ChaCha20Poly1305, counter: int, sealed: Bytes, *, last: bool) ->
 
 
 def _open_marked(
-    aead: ChaCha20Poly1305, counter: int, sealed: memoryview, *, last: bool
+    aead: ChaCha20Poly1305, counter: int, sealed: bytes, *, last: bool
 ) -> tuple[bytes, bool]:
     """Open a chunk and say whether it is marked as the last one.
 

@@ -103,9 +103,11 @@ def folder(*, room: int | None = None) -> Iterator[Path]:
 
 def output(*words: object, env: Mapping[str, str] | None = None) -> str:
     """Run Python with these words in a fresh process, and return what it printed."""
-    command = [sys.executable, *map(str, words)]
+    command, end = [sys.executable, *map(str, words)], {signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, end)  # a process that just starts would be forgotten
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, end)
             printed, _ = process.communicate()
         except BaseException:
             process.terminate()  # it tidies up before it goes
@@ -119,6 +121,7 @@ def output(*words: object, env: Mapping[str, str] | None = None) -> str:
 def end_tidily() -> None:
     """Let a process that is asked to end leave its folders and databases in order first."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # as `output` started it
 
 
 def _has_room(room: int) -> bool:

@@ -211,6 +211,11 @@ class TestOpenChunks:
     def test_waits_for_a_source_that_dribbles(self):
         assert b"".join(stream.open_chunks(KEY, Dribble(sealed(TEXT)))) == TEXT
 
+    def test_reads_one_chunk_ahead_and_no_further(self):
+        source = io.BytesIO(sealed(TEXT))
+        assert next(stream.open_chunks(KEY, source)) == TEXT[:CHUNK]
+        assert source.tell() == NONCE + 2 * SEALED_CHUNK
+
     def test_takes_a_nonce_that_was_already_read(self):
         source = io.BytesIO(sealed(TEXT))
         nonce = source.read(NONCE)
