@@ -246,6 +246,7 @@ class HoldDesk(Desk):
     list_filter = ("state",)
     list_select_related = ("determination__finding",)
     search_fields = ("determination__finding__reference__exact",)
+    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
     shown = (
         "determination", "state", "because", "placed_at", "kept_until", "released_at",
         "released_by", "released_because",
@@ -306,6 +307,7 @@ class WorkDesk(Desk):
     list_display = ("__str__", at("available_at"), "attempts", at("done_at"), "last_error")
     list_filter = (("done_at", admin.EmptyFieldListFilter),)
     search_fields = ("key__exact",)
+    search_help_text = "The whole key, such as seal: and the id of the referral."
     ordering = ("-id",)
     shown = (
         "key", "topic", "available_at", "attempts", "lease_until", "done_at", "last_error",

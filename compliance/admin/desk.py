@@ -28,18 +28,19 @@ from compliance.errors import NotPermitted, Refused
 from compliance.models import AuditEntry
 from compliance.roles import Permission, User
 
-COUNTED = 10_000  # a list counts no further: on a big table the count costs more than the page
 NOT_BY_READING = "Nothing was done yet. The step is taken on this page, with its button."
 
 
 class Bounded(Paginator):  # type: ignore[type-arg]
     """Pages of a list that may hold millions of rows."""
 
+    most = 10_000  # counted no further: on a big table the count costs more than the page
+
     @cached_property
     def count(self) -> int:
-        """Return how many rows there are, up to COUNTED."""
+        """Return how many rows there are, up to `most`."""
         rows = cast("models.QuerySet[Any]", self.object_list)
-        return rows.order_by()[:COUNTED].count()
+        return rows.order_by()[: self.most].count()
 
 
 def anybody(record: Any, user: User) -> bool:
@@ -138,7 +139,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """List the records; who may begin a new one gets the way to it."""
-        around = {"title": title(self), "counted": COUNTED}
+        around: dict[str, Any] = {"title": title(self)}
         if self.begin and self.begin.is_for(person(request), None):
             around |= {"begin": self.begin, "begin_at": address(self.model, self.begin.name)}
         return super().changelist_view(request, around | (extra_context or {}))

@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.forms.utils import flatatt
 from django.http import QueryDict
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from compliance import determinations, evidence, facts, findings, releases
 from compliance.admin import law
@@ -177,16 +180,32 @@ class ProfileSheet(Asking):
             self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
 
 
-@cache
-def _zones() -> list[tuple[str, str]]:
-    named = {"UTC", *available_timezones()} - {"Factory", "localtime"}  # these name no place
-    return [(name, name) for name in sorted(named)]
+ZONES = sorted({"UTC", *available_timezones()} - {"Factory", "localtime"})  # these name no place
+
+
+class ZoneSelect(forms.Select):
+    """All time zones. Their six hundred options are put together once, not for each page."""
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        """Return the list with the zone `value` chosen."""
+        around = self.build_attrs(self.attrs, {"name": name, **(attrs or {})})
+        return format_html(
+            "<select{}>{}</select>", flatatt(around), _options(value if value in ZONES else "")
+        )
+
+
+@lru_cache
+def _options(chosen: str) -> SafeString:
+    marked = ((zone, mark_safe(" selected") if zone == chosen else "", zone) for zone in ZONES)
+    return format_html_join("", '<option value="{}"{}>{}</option>', marked)
 
 
 class Zoned(Asking):
     """A form with times in one named zone."""
 
-    zone = forms.ChoiceField(label="Time zone", choices=_zones, initial="UTC")
+    zone = forms.ChoiceField(
+        label="Time zone", widget=ZoneSelect, choices=[(z, z) for z in ZONES], initial="UTC"
+    )
 
     def clean(self) -> dict[str, Any]:
         """Return what was typed, each time as an instant."""
