@@ -49,7 +49,7 @@ class TestCurrent:
         assert entry.object_pk == str(first.pk)
         assert entry.actor is None
         assert entry.actor_ref == "system:worker"
-        assert first.sha256 in str(entry.changes_text)
+        assert entry.additional_data == {"sha256": first.sha256}
 
     def test_puts_a_changed_law_on_record_beside_the_old(
         self, db: None, worker: None, monkeypatch: pytest.MonkeyPatch
