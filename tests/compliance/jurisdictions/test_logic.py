@@ -405,6 +405,15 @@ class TestAccepts:
         assert not logic.accepts(CONDITION, nonsense, FACTS)
         assert not logic.accepts(leaf("seen"), nonsense, FACTS)
 
+    @pytest.mark.parametrize(("closed", "result"), [(True, "fails"), (False, "undetermined")])
+    def test_reads_a_set_that_says_itself_whether_it_is_closed(
+        self, closed: bool, result: str
+    ) -> None:
+        condition, facts = leaf("x", "includes", "DE"), {"x": {"known": ["FR"], "closed": closed}}
+        proof = logic.prove(condition, facts)
+        assert proof["result"] == result
+        assert logic.accepts(condition, proof, facts)
+
     @pytest.mark.parametrize("parts", [{}, "", ()])
     def test_refuses_nothing_that_only_looks_like_an_empty_list(self, parts: Any) -> None:
         assert logic.accepts({"all": []}, {"all": [], "result": "holds"}, {})

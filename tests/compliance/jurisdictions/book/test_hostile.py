@@ -19,7 +19,7 @@ from compliance.jurisdictions.book import parse
 Draft = dict[str, Any]
 Reading = Callable[[Draft], RuleSet]
 Refusal = Callable[[Draft], list[str]]
-FEW = settings(max_examples=30, derandomize=True, deadline=None)
+FEW = settings(max_examples=20, derandomize=True, deadline=None)
 RULEBOOKS = Path(jurisdictions.__file__).parent / "rulebooks"
 NEAR = {"fact": "threat.imminent", "is": True}
 TOO_LARGE = "its conditions are larger than 200 parts or deeper than 8 levels."
