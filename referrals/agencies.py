@@ -190,6 +190,11 @@ def sealing_key(agency: Agency) -> AgencyKey:
     return key
 
 
+def is_usable(key: AgencyKey) -> bool:
+    """Tell whether a key still counts."""
+    return _usable_keys().filter(pk=key.pk).exists()
+
+
 def require_usable(key: AgencyKey) -> None:
     """Refuse a key that was revoked or expired meanwhile; until the transaction ends it is not."""
     if _usable_keys().select_for_update().filter(pk=key.pk).first() is None:

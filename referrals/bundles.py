@@ -14,7 +14,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from compliance import evidence, lifecycle
+from compliance import audit, evidence, lifecycle
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
@@ -109,25 +109,38 @@ def prepare(referral: Referral) -> Draft:
 @transaction.atomic
 def seal(referral: Referral, draft: Draft) -> Bundle:
     """Put a prepared bundle on record; the referral is sealed from here."""
-    agencies.require_usable(draft.key)
     sealed = lifecycle.advance(referral, docket.State.SEALED, by=None)
+    return _put_on_record(Bundle(referral=sealed), draft)
+
+
+def renew(referral: Referral) -> None:
+    """Seal a waiting bundle anew if its key was revoked or expired, so that the agency opens it."""
+    if agencies.is_usable(referral.bundle.agency_key):
+        return
+    draft = prepare(referral)
+    with transaction.atomic():
+        docket.require_sealed(referral)
+        bundle = _put_on_record(Bundle.objects.select_for_update().get(referral=referral), draft)
+        audit.record("bundle.renewed", bundle, by=None, key=draft.key.fingerprint)
+    referral.refresh_from_db()  # forgets the bundle it had
+
+
+def _put_on_record(bundle: Bundle, draft: Draft) -> Bundle:
+    agencies.require_usable(draft.key)
     for item, header in draft.headers.items():
         SealedHeader.objects.get_or_create(
             item_id=item, agency_key=draft.key, defaults={"header": header}
         )
-    return Bundle.objects.create(
-        referral=sealed,
-        agency_key=draft.key,
-        layout=draft.layout.to_json(),
-        size=draft.layout.size,
-        sha256=draft.sha256,
-        manifest_sha256=draft.manifest_sha256,
-    )
+    bundle.agency_key, bundle.layout = draft.key, draft.layout.to_json()
+    bundle.size, bundle.sha256 = draft.layout.size, draft.sha256
+    bundle.manifest_sha256, bundle.made_at = draft.manifest_sha256, timezone.now()
+    bundle.save()
+    return bundle
 
 
 def seal_due() -> int:
     """Seal every referral that was entered, most urgent first."""
-    owed = Referral.objects.filter(state=docket.State.ENTERED).order_by("due_at")
+    owed = Referral.objects.filter(state=docket.State.ENTERED).order_by(docket.URGENT)
     return lifecycle.pull("seal", owed, seal, prepare=prepare)
 
 

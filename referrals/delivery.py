@@ -6,7 +6,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, lifecycle
-from compliance.errors import Stale, WrongState
+from compliance.errors import Stale
 from referrals import bundles, docket
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.channels.pickup import Pickup
@@ -47,6 +47,7 @@ class Attempt(models.Model):
 
 def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
     """Open an attempt, or resume the open one, and hand the parcel to the channel."""
+    bundles.renew(referral)
     attempt, parcel = _open(referral), _parcel(referral)
     try:
         return attempt, _transmitted(parcel)
@@ -66,16 +67,14 @@ def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
 
 def deliver_due() -> int:
     """Deliver every sealed referral, most urgent first."""
-    owed = Referral.objects.filter(state=docket.State.SEALED).order_by("due_at")
+    owed = Referral.objects.filter(state=docket.State.SEALED).order_by(docket.URGENT)
     return lifecycle.pull("deliver", owed, deliver, prepare=transmit)
 
 
 # Durable: the attempt must be committed before the channel hands anything to anybody.
 @transaction.atomic(durable=True)
 def _open(referral: Referral) -> Attempt:
-    current = Referral.objects.select_for_update().get(pk=referral.pk)
-    if current.state != docket.State.SEALED:
-        raise WrongState(f"{current} is {current.state}; only a sealed referral is delivered.")
+    docket.require_sealed(referral)
     still_open = referral.attempts.filter(confirmed_at__isnull=True, failed_at__isnull=True)
     return still_open.first() or Attempt.objects.create(
         referral=referral,
@@ -116,7 +115,7 @@ def _end(attempt: Attempt, **outcome: Any) -> None:
 def _parcel(referral: Referral) -> Parcel:
     bundle = referral.bundle
     return Parcel(
-        key=f"{referral.pk}:1",
+        key=f"{referral.pk}:{bundle.sha256}",
         number=referral.number,
         authority=referral.agency.authority,
         environment=referral.agency.environment,

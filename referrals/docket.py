@@ -3,16 +3,19 @@
 import uuid
 
 from django.db import models, transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
 from compliance import audit, lifecycle, roles
 from compliance.determinations import Obligation
+from compliance.errors import WrongState
 from compliance.findings import reference
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 from referrals import agencies
 from referrals.agencies import Agency
+
+URGENT = F("due_at").asc(nulls_last=True)  # what has no due date can wait
 
 
 class State(models.TextChoices):
@@ -111,10 +114,17 @@ def close(referral: Referral, *, because: str, version: int | None = None, by: U
     return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
 
 
+def require_sealed(referral: Referral) -> None:
+    """Lock a referral until the transaction ends, or refuse: only a sealed one goes on its way."""
+    current = Referral.objects.select_for_update().get(pk=referral.pk)
+    if current.state != State.SEALED:
+        raise WrongState(f"{current} is {current.state}; only a sealed referral is delivered.")
+
+
 def unentered() -> QuerySet[Obligation]:
     """Return the signed obligations that are not in the docket yet, most urgent first."""
     entered = Referral.objects.filter(obligation=OuterRef("pk"))
-    return Obligation.objects.filter(~Exists(entered)).order_by("due_at")
+    return Obligation.objects.filter(~Exists(entered)).order_by(URGENT)
 
 
 def enter_due() -> int:

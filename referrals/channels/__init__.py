@@ -37,7 +37,10 @@ class Confirmation:
 
 
 class Channel(Protocol):
-    """One way of filing. `transmit` may be called again with the same key; it acts once."""
+    """One way of filing. `transmit` may be called again with the same key; it acts once.
+
+    A key stands for one referral in the very same bytes.
+    """
 
     name: str
 

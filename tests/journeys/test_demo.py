@@ -242,6 +242,7 @@ class TestDemo:
 
     def test_leaves_what_it_promises_and_nothing_else(self, ran: tuple[str, Path]) -> None:
         assert {path.name for path in ran[1].iterdir()} == LEFT
+        assert (ran[1] / "agency-identity.txt").stat().st_mode & 0o077 == 0
         summary = json.loads((ran[1] / "summary.json").read_text())
         assert [len(each["referrals"]) for each in summary["findings"]] == [1, 2, 0]
         assert summary["log"]["verifies"]

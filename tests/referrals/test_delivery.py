@@ -1,5 +1,7 @@
 """Delivery: an attempt is on record before anything leaves, is resumed, and never doubled."""
 
+import io
+import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -13,18 +15,20 @@ from django.utils import timezone
 from compliance import determinations, findings, lifecycle
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
-from compliance.errors import Stale, WrongState
+from compliance.errors import KeyUnusable, Stale, WrongState
 from compliance.evidence import Item
 from compliance.lifecycle import Work
 from compliance.roles import User
 from compliance.vault import age
-from referrals import bundles, delivery, docket
+from referrals import agencies, bundles, delivery, docket
+from referrals.bundles import Bundle
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.delivery import Attempt
 from referrals.docket import Referral, State
 from referrals.management import demo_samples
 
 Make = Callable[..., Any]
+EARLIER, LATER = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
 
 
 class Wire:
@@ -98,7 +102,7 @@ class TestTransmit:
         bundle = sealed.bundle
         assert wire.handed == [
             Parcel(
-                key=f"{sealed.pk}:1",
+                key=f"{sealed.pk}:{bundle.sha256}",
                 number=sealed.number,
                 authority="bka",
                 environment="test",
@@ -175,6 +179,43 @@ class TestTransmit:
         delivery.transmit(sealed)
         assert wire.on_record == [1]
 
+    def test_seals_anew_what_was_sealed_to_a_key_that_ended(
+        self, sealed: Referral, wire: Wire, worker: None, item: Item, cleo: User, carla: User
+    ) -> None:
+        old = sealed.bundle
+        agencies.revoke_key(old.agency_key, because="Laptop lost.", by=carla)
+        with pytest.raises(KeyUnusable, match=r"no approved, unexpired key\. Add one and have it"):
+            delivery.transmit(sealed)
+        assert wire.handed == []
+        assert not Attempt.objects.exists()
+        newer = age.generate_identity(age.X25519)
+        key = agencies.add_key(sealed.agency, str(newer.recipient), expires_at=LATER, by=cleo)
+        agencies.approve_key(key, fingerprint=key.fingerprint, by=carla)
+        delivery.transmit(sealed)
+        bundle = Bundle.objects.get()
+        assert (bundle.pk, bundle.agency_key) == (old.pk, key)
+        assert wire.handed[0].sha256 == bundle.sha256 != old.sha256
+        data = b"".join(bundles.read(bundle, 0, bundle.size))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            (name,) = (each for each in archive.namelist() if str(item.pk) in each)
+            with archive.open(name) as source:
+                assert b"".join(age.open_file(source, [newer])) == b"Tonight."
+        renewed = AuditEntry.objects.get(event="bundle.renewed")
+        assert renewed.additional_data == {"key": key.fingerprint}
+        assert events(sealed).count("referral.sealed") == 1
+
+    def test_seals_nothing_anew_that_was_withdrawn(
+        self, sealed: Referral, wire: Wire, worker: None, cleo: User, carla: User
+    ) -> None:
+        sealed.agency.keys.update(expires_at=EARLIER)
+        newer = age.generate_identity(age.X25519)
+        key = agencies.add_key(sealed.agency, str(newer.recipient), expires_at=LATER, by=cleo)
+        agencies.approve_key(key, fingerprint=key.fingerprint, by=carla)
+        docket.withdraw(sealed, because="A parody.", by=carla)
+        with pytest.raises(WrongState, match="is withdrawn; only a sealed referral"):
+            delivery.transmit(sealed)
+        assert Bundle.objects.get().agency_key != key
+
 
 class TestDeliver:
     def test_records_that_the_agency_can_get_it(self, sealed: Referral, wire: Wire) -> None:
@@ -248,6 +289,29 @@ class TestDeliverDue:
         assert [each.number for each in sealed.attempts.all()] == [1]
         assert sealed.attempts.get().confirmed_at is not None
 
+    def test_leaves_a_second_worker_nothing_to_do(self, sealed: Referral, wire: Wire) -> None:
+        def meanwhile(parcel: Parcel) -> Confirmation:
+            assert delivery.deliver_due() == 0
+            return confirmed(parcel)
+
+        wire.answer = meanwhile
+        assert delivery.deliver_due() == 1
+        assert len(wire.handed) == 1
+
+    def test_is_another_workers_once_the_lease_has_run_out(
+        self, sealed: Referral, wire: Wire
+    ) -> None:
+        def slowly(parcel: Parcel) -> Confirmation:
+            wire.answer = confirmed
+            assert try_again() == 1  # the second worker
+            return confirmed(parcel)
+
+        wire.answer = slowly
+        assert delivery.deliver_due() == 0
+        assert [parcel.key for parcel in wire.handed] == [wire.handed[0].key] * 2
+        assert [each.number for each in sealed.attempts.all()] == [1]
+        assert events(sealed).count("referral.delivered") == 1
+
     def test_is_undone_when_the_lease_was_lost_and_resumed_by_whoever_holds_it(
         self, sealed: Referral, wire: Wire
     ) -> None:
@@ -294,10 +358,8 @@ class TestDeliverDue:
         for name in ("fbi", "bka"):
             enrol(name, age.generate_identity(age.X25519))
         assert (docket.enter_due(), bundles.seal_due()) == (2, 2)
-        for name, minutes in (("bka", 20), ("fbi", 10)):
-            Referral.objects.filter(agency__authority=name).update(
-                due_at=timezone.now() + timedelta(minutes=minutes)
-            )
+        for name, due_at in (("bka", None), ("fbi", LATER)):
+            Referral.objects.filter(agency__authority=name).update(due_at=due_at)
         assert delivery.deliver_due() == 2
         assert [each.authority for each in wire.handed] == ["fbi", "bka"]
 

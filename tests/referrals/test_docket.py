@@ -19,7 +19,8 @@ from referrals.agencies import Agency, NotEnrolled
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral, State
 
-EARLIER, LATER = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
+HOUR = timedelta(hours=1)
+EARLIER, LATER = timezone.now() - HOUR, timezone.now() + HOUR
 
 
 def happened(record: models.Model) -> list[tuple[str, str]]:
@@ -130,6 +131,18 @@ class TestEnterDue:
         assert (docket.enter_due(), docket.enter_due()) == (1, 0)
         assert Referral.objects.get().obligation == obligation
         assert not docket.unentered().exists()
+
+    def test_takes_the_most_urgent_first_and_last_what_has_no_due_date(
+        self, obligation: Obligation, agency: Agency
+    ) -> None:
+        told = {"because": [], "release": [], "withhold": {}, "recipient": "bka"}
+        whenever, later = (
+            Obligation.objects.create(
+                determination=obligation.determination, kind=kind, due_at=due_at, **told
+            )
+            for kind, due_at in (("permission", None), ("other", obligation.due_at + HOUR))
+        )
+        assert list(docket.unentered()) == [obligation, later, whenever]
 
     def test_puts_the_work_back_with_its_reason_while_no_agency_is_enrolled(
         self, obligation: Obligation, identity: age.Identity, enrol: Callable[..., Agency]
