@@ -9,7 +9,7 @@ from typing import Any
 from compliance.jurisdictions.book import Rule, RuleSet
 
 RUNGS = ("suspicion", "belief", "actual_knowledge")  # a rung skipped is reached with the next
-RUNNING = ("in_force", "preview", "sunset", "proposed")
+IN_FORCE = (("in_force", "sunset"), ("preview",))  # law first, then what may be law
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,12 @@ def moment(rule: Rule, situation: Situation) -> Moment:
     if start is None:
         return Moment(now, _version(rule, now), None)
     events = _later_events(situation, start) if rule.nature == "event" else []
-    for at in [start, *events]:
-        version = _version(rule, at)
-        if version and version["status"] in RUNNING:
-            return Moment(at, version, at)
-    return Moment(start, _version(rule, start), start)
+    found = [(at, _version(rule, at)) for at in [start, *events]]
+    for statuses in IN_FORCE:
+        for at, version in found:
+            if version and version["status"] in statuses:
+                return Moment(at, version, at)
+    return Moment(start, found[0][1], start)
 
 
 def started(clock: str, situation: Situation) -> datetime | None:
@@ -90,5 +91,5 @@ def _first_instant(version: Mapping[str, Any]) -> datetime:
 
 
 def _later_events(situation: Situation, start: datetime) -> list[datetime]:
-    events = sorted(instant(text) for text in situation.clocks.get("new_event", ()))
+    events = [instant(text) for text in situation.clocks.get("new_event", ())]
     return [at for at in events if start < at <= situation.rule_time]

@@ -21,13 +21,20 @@ class Claim:
 
     outcome: Outcome
     to: str
-    certainty: str
+    strength: int  # of the rule and of the step that names the recipient
     due: datetime | None
     choices: tuple[str, ...] = ()  # of an any_of: every recipient that would do, in order
 
     @property
     def kind(self) -> str:
         return self.outcome.rule.mode
+
+    @property
+    def certainty(self) -> str:
+        if self.outcome.simulated:
+            return "simulated"
+        settled = self.strength == HOLDS and not self.to.endswith("?")
+        return "firm" if settled and self.outcome.status != "preview" else "possible"
 
     @property
     def is_firm_duty(self) -> bool:
@@ -120,11 +127,9 @@ def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
         desks = _desks(step["recipients"], situation)
         due = deadline(outcome, situation)
         if step["way"] == "any_of":
-            known = tuple(desk for desk in desks if not desk.endswith("?")) or tuple(desks)
-            certainty = _certainty(outcome, strength, known[0])
-            made.append(Claim(outcome, known[0], certainty, due, known))
+            made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:
-            made += [Claim(outcome, to, _certainty(outcome, strength, to), due) for to in desks]
+            made += [Claim(outcome, to, strength, due) for to in desks]
     return made
 
 
@@ -142,13 +147,6 @@ def _steps(
         walked.append((step, min(untaken, value), logic.needs(when, situation.facts)))
         untaken = min(untaken, -value)
     return walked
-
-
-def _certainty(outcome: Outcome, strength: int, to: str) -> str:
-    if outcome.simulated:
-        return "simulated"
-    settled = strength == HOLDS and not to.endswith("?") and outcome.status != "preview"
-    return "firm" if settled else "possible"
 
 
 def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:

@@ -355,6 +355,12 @@ class TestEveryAnswer:
             if rule["outcome"] != "undetermined":
                 assert after["rules"][name]["outcome"] == rule["outcome"], name
             assert set(after["rules"][name]["needs"]) <= set(rule["needs"]), name
+        firm = [
+            {name for report in said["reports"] if report["certainty"] == "firm"
+             for name in report["because"]}
+            for said in (before, after)
+        ]  # fmt: skip
+        assert firm[0] <= firm[1], "who is told for sure stays told"
         available = asked["facts"].get("data.available_classes", {"closed": False})
         if isinstance(available, list):
             for to, fields in after["barred"].items():

@@ -45,6 +45,14 @@ SUSPENDED_IN_BETWEEN = [
     {"from": "2026-02-14", "status": "in_force"},
 ]
 NOT_YET = [{"from": "2026-03-02", "status": "in_force"}]
+ENACTED = [
+    {"from": "2026-02-10", "status": "proposed"},
+    {"from": "2026-02-12", "status": "in_force"},
+]
+ADOPTED = [
+    {"from": "2026-02-10", "status": "preview"},
+    {"from": "2026-02-12", "status": "in_force"},
+]
 ENDED = [
     {"from": "2026-02-10", "status": "in_force"},
     {"from": "2026-02-12", "status": "superseded", "successor": "xx-other"},
@@ -81,11 +89,24 @@ class TestAnEventRule:
             ),
             (SUSPENDED_IN_BETWEEN, {"suspicion": at(13)}, "suspended", at(13), None),
             (
+                SUSPENDED_IN_BETWEEN, {"suspicion": at(13), "new_event": [at(11)]},
+                "suspended", at(13), None,
+            ),
+            (
                 SUSPENDED_IN_BETWEEN, {"suspicion": at(13), "new_event": [at(15)]},
                 "holds", at(15), at(15, 1),
             ),
             (ENDED, {"suspicion": at(11)}, "holds", at(11), at(11, 1)),
             (ENDED, {"suspicion": at(12)}, "not_in_force", at(12), None),
+            # A bill is no law: what happens once it is enacted is judged by the enacted law.
+            (ENACTED, {"suspicion": at(11)}, "not_in_force", at(11), None),
+            (ENACTED, {"suspicion": at(11), "new_event": [at(13)]}, "holds", at(13), at(13, 1)),
+            # A preview counts from its first event, until an event falls under what is law.
+            (ADOPTED, {"suspicion": at(9), "new_event": [at(11)]}, "holds", at(11), at(11, 1)),
+            (
+                ADOPTED, {"suspicion": at(9), "new_event": [at(11), at(13)]},
+                "holds", at(13), at(13, 1),
+            ),
             # Nobody recorded when: the law of now, and no due time.
             (IN_FORCE_FROM_THE_TENTH, {}, "holds", NOON, None),
             (IN_FORCE_FROM_THE_TENTH, {"new_event": [at(11)]}, "holds", NOON, None),

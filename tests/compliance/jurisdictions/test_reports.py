@@ -259,11 +259,15 @@ class TestAnAlternative:
         ("states", "expected", "instead"),
         [
             (["AT"], ("ms-authority@AT", "firm"), ["europol"]),
-            (None, ("europol", "firm"), []),
-            ({"known": ["AT"], "closed": False}, ("ms-authority@AT", "firm"), ["europol"]),
+            (None, ("ms-authority@?", "possible"), ["europol"]),
+            (
+                {"known": ["AT"], "closed": False},
+                ("ms-authority@AT", "firm"),
+                ["europol", "ms-authority@?"],
+            ),
         ],
     )
-    def test_prefers_who_is_known(
+    def test_is_firm_if_the_first_named_is_known(
         self, enact: Enact, states: Any, expected: tuple[str, str], instead: list[str]
     ) -> None:
         rules = enact(
@@ -272,6 +276,17 @@ class TestAnAlternative:
         found = said(rules, {"offence.location": states} if states else {})
         assert told(found) == [expected]
         assert found["reports"][0]["instead"] == instead
+
+    def test_is_firm_towards_whom_a_firm_duty_tells_though_the_first_is_not_known(
+        self, enact: Enact
+    ) -> None:
+        desks = ("ms-authority@offence.location", "europol")
+        rules = enact({
+            "xx-a": {"then": report(*desks, way="any_of")}, "xx-b": {"then": report("europol")},
+        })  # fmt: skip
+        found = said(rules)
+        assert told(found) == [("europol", "firm")]
+        assert found["reports"][0]["because"] == ["xx-a", "xx-b"]
 
     def test_of_whom_nobody_is_known_stays_possible(self, enact: Enact) -> None:
         rules = enact({"xx-a": {"then": report("ms-authority@offence.location", way="any_of")}})
