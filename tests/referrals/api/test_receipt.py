@@ -1,6 +1,7 @@
 """The receipt: the agency takes away what proves the delivery to anybody, offline."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -36,3 +37,10 @@ class TestReceipt:
         assert reply.json()["detail"].endswith(
             "is not sealed into the log yet; ask again in a moment."
         )
+
+    def test_is_of_this_referral_and_no_other(
+        self, program: Any, again: Callable[..., Referral]
+    ) -> None:
+        other = again()  # which is on record without the event of its delivery
+        checkpoints.seal_due()
+        assert program.get(f"{LIST}/{other.pk}/receipt").json()["code"] == "wrong_state"
