@@ -333,11 +333,11 @@ class TestEveryPage:
         releases.current()
 
     def walk(self, browser: Client) -> Iterator[tuple[str, Any, Reader]]:
-        """Follow every link; of lists that are sorted or filtered, one of a kind is enough."""
+        """Follow every link; of filters and of entries in the log, one of a kind is enough."""
         waiting, seen = ["/admin/"], set()
         while waiting:
             here = waiting.pop()
-            shape = re.sub(r"=[^&]*", "", here)
+            shape = re.sub(r"=[^&]*|(?<=auditentry/)\d+", "", here)
             if shape in seen:
                 continue
             seen.add(shape)

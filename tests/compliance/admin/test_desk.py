@@ -62,10 +62,10 @@ class TestReadOnly:
         for model in KINDS:
             here, one = desk_of(model), model._default_manager.first()
             assert browser.get(f"{here}add/").status_code == 404
-            assert browser.get(f"{here}{one.pk}/delete/").status_code == 404
+            assert browser.post(f"{here}add/").status_code == 405
             assert browser.post(f"{here}{one.pk}/delete/", {"post": "yes"}).status_code == 404
-            for method in (browser.post, browser.put, browser.patch, browser.delete):
-                assert method(here).status_code == 405, (model, method)
+            assert browser.post(here).status_code == 405
+            for method in (browser.post, browser.put, browser.delete):
                 assert method(f"{here}{one.pk}/").status_code == 405, (model, method)
         assert AuditEntry.objects.count() == before
 

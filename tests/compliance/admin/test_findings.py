@@ -37,6 +37,12 @@ def post(data: bytes = b"Tonight.", name: str = "post.txt") -> BytesIO:
 
 
 @pytest.fixture
+def finding(record: Callable[..., Finding]) -> Finding:
+    """A recorded finding with a single fact: most people here do not ask the law."""
+    return record({"threat.imminent": True})
+
+
+@pytest.fixture
 def stored(settings: Any) -> Callable[[], list[bytes]]:
     """Read every object that lies in the storage."""
     root = Path(settings.MEDIA_ROOT)
@@ -64,6 +70,22 @@ class TestRecord:
         sits(ana).begins(Finding, "record", **TYPED | {"values": "", "source": "", "ID": ""})
         assert Finding.objects.get().particulars == {}
         assert not FactAssertion.objects.exists()
+
+    @pytest.mark.parametrize(
+        ("typed", "zone", "hour"),
+        [
+            ("2026-03-01T09:30", "UTC", "09:30"),
+            ("2026-03-01T09:30", "Asia/Kolkata", "04:00"),
+            ("2026-03-01T09:30+02:00", "Asia/Kolkata", "07:30"),
+            ("2025-10-26T04:30", "Europe/Berlin", "03:30"),
+        ],
+    )
+    def test_reads_a_clock_on_a_wall_in_the_zone_that_was_chosen(
+        self, sits: Sits, ana: User, typed: str, zone: str, hour: str
+    ) -> None:
+        told = TYPED | {"suspicion_at": typed, "belief_at": "", "zone": zone}
+        sits(ana).begins(Finding, "record", **told)
+        assert f"{Finding.objects.get().suspicion_at:%H:%M}" == hour
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),
@@ -231,6 +253,9 @@ class TestAssertFacts:
         )
         assert page.said == ["The facts are on record."]
         assert finding.facts.last().value == []
+        open_set = "suspect.location: {known: [DE, FR], closed: false}"
+        page = sits(carla).takes(finding, "assert-facts", values=open_set, source="A guess.")
+        assert "<td>DE, FR, perhaps more</td>" in page.content.decode()
         assert "A second reading." in page.content.decode()
 
     @pytest.mark.parametrize(
