@@ -65,6 +65,10 @@ class TestRead:
         public = {"fact": "item.visibility", "op": "is", "value": "public"}
         assert bar.when == {"not": [public], "says": "not public"}
 
+    def test_writes_a_list_of_values_in_one_order(self, draft: Draft, reading: Reading) -> None:
+        draft["book"]["rules"][1]["when"] = {"fact": "item.visibility", "in": ["public", "private"]}
+        assert reading(draft).rules["xx-law-bar"].when["value"] == ["private", "public"]
+
     def test_lets_a_rule_have_a_head_of_its_own(self, draft: Draft, reading: Reading) -> None:
         tell, bar, let = reading(draft).rules.values()
         assert [each["from"] for each in tell.versions] == ["2020-01-01"]
