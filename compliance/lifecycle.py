@@ -161,26 +161,25 @@ def pull(
         )
     done = 0
     while row := claim(topic):
-        # Asked anew under the lease: the row may be another worker's, younger than our list.
-        if still := owed.filter(pk=row.subject).first():
-            done += _do(row, still, act, prepare)
-        else:  # no longer owed: a person was faster, or an earlier pass did it
-            finish(row)
+        done += _do(row, owed, act, prepare)
     return done
 
 
-def _do(row: Work, record: Any, act: Callable[..., object], prepare: Any) -> int:
+def _do(row: Work, owed: models.QuerySet[Any], act: Callable[..., object], prepare: Any) -> bool:
     """Run one effect under its lease; what fails goes back to the queue, never lost."""
     with acting(actor_ref="system:worker", cid=row.cid):
         try:
-            ready = (prepare(record),) if prepare else ()
+            # Asked anew under the lease: the row may be another worker's, younger than our list.
+            record = owed.filter(pk=row.subject).first()
+            ready = (prepare(record),) if record and prepare else ()
             with transaction.atomic():
-                act(record, *ready)
+                if record:  # if not, a person was faster, or an earlier pass did it
+                    act(record, *ready)
                 finish(row)
         except Exception as error:  # a bug too: one record must not stop all the others
             give_back(row, error)
-            return 0
-    return 1
+            return False
+    return record is not None
 
 
 def owed(topic: str) -> models.QuerySet[Work]:
