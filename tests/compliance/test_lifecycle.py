@@ -317,6 +317,21 @@ class TestPull:
         assert row.done_at is not None
         assert self.greeted == []
 
+    def test_leaves_to_another_worker_what_it_took_meanwhile(
+        self, finding: Finding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        row, claim = owe(finding), lifecycle.claim
+
+        def too_slowly(topic: str) -> Work | None:
+            mine = claim(topic)
+            Work.objects.update(lease="another worker's")
+            return mine
+
+        monkeypatch.setattr(lifecycle, "claim", too_slowly)
+        assert lifecycle.pull("greet", Finding.objects.none(), self.greet) == 0
+        row.refresh_from_db()
+        assert (row.done_at, row.lease) == (None, "another worker's")
+
     def test_does_what_became_owed_while_it_was_at_work(
         self, record: Callable[..., Finding]
     ) -> None:
