@@ -179,7 +179,7 @@ class AgencyDesk(Desk):
     search_help_text = "The whole name of the authority in the rulebooks."
     shown = (
         "authority", "name", "environment", "state", "added_at", "added_by", "approved_at",
-        "approved_by",
+        "approved_by", "revoked_at", "revoked_by", "revoked_because",
     )  # fmt: skip
     begin = Step(
         "enrol", "Enrol an agency", Permission.ENROL_AGENCY, agencies.enrol,
@@ -201,6 +201,11 @@ class AgencyDesk(Desk):
             "admit", "Admit a client", Permission.ENROL_AGENCY, clients.admit,
             "The client is on record. It counts once a second person approved it.", NewClient,
             not_revoked, "With it the agency's program fetches and acknowledges its referrals.",
+        ),
+        Step(
+            "revoke", "Revoke", Permission.APPROVE_AGENCY, agencies.revoke,
+            "The agency is revoked. Nothing more goes to it, and its clients cannot call.",
+            Reasoned, not_revoked,
         ),
     )  # fmt: skip
 

@@ -133,6 +133,13 @@ def approve(agency: Agency, *, by: User) -> Agency:
 
 
 @audit.attributed
+def revoke(agency: Agency, *, because: str, by: User) -> Agency:
+    """Revoke an agency: nothing more is entered or sealed for it, and its clients cannot call."""
+    roles.require(by, Permission.APPROVE_AGENCY)
+    return lifecycle.advance(agency, State.REVOKED, because=because, by=by)
+
+
+@audit.attributed
 @transaction.atomic
 def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -> AgencyKey:
     """Add an agency's public key (age1… or age1pq…). It counts once a second person approved it."""

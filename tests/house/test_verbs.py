@@ -154,6 +154,10 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
         "agency.approved", "carla",
     ),
+    "agencies.revoke": (
+        lambda get: partial(agencies.revoke, get("agency"), because="Closed.", by=get("carla")),
+        "agency.revoked", "carla",
+    ),
     "agencies.add_key": (_add_key, "agencykey.added", "cleo"),
     "agencies.approve_key": (_approve_key, "agencykey.approved", "carla"),
     "agencies.revoke_key": (

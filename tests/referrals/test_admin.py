@@ -234,6 +234,17 @@ class TestKey:
         assert typed["recipient"] in page.content.decode()
         assert not AgencyKey.objects.exists()
 
+    def test_goes_with_its_agency_when_that_is_revoked(
+        self, sits: Sits, carla: User, agency: Agency
+    ) -> None:
+        page = sits(carla).takes(agency, "revoke", because="The office closed.")
+        assert page.said == [
+            "The agency is revoked. Nothing more goes to it, and its clients cannot call."
+        ]
+        agency.refresh_from_db()
+        assert (agency.state, agency.revoked_because) == ("revoked", "The office closed.")
+        assert "step-revoke" not in page.content.decode()
+
     def test_is_revoked_with_a_reason(self, sits: Sits, carla: User, agency: Agency) -> None:
         key, seat = agency.keys.get(), sits(carla)
         page = seat.takes(key, "revoke", because="A laptop was lost.")

@@ -14,6 +14,7 @@ from compliance.roles import User
 from compliance.vault import age
 from referrals import agencies
 from referrals.agencies import Agency, AgencyKey, NotEnrolled, State
+from referrals.clients import LiaisonClient
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -90,6 +91,30 @@ class TestApprove:
     def test_happens_once(self, agency: Agency, carla: User) -> None:
         with pytest.raises(WrongState, match=r"bka is approved; it cannot become approved\."):
             agencies.approve(agency, by=carla)
+
+
+class TestRevoke:
+    def test_ends_what_an_agency_gets_and_its_programs_may_do(
+        self, agency: Agency, lee: LiaisonClient, carla: User
+    ) -> None:
+        assert lee.is_usable
+        revoked = agencies.revoke(agency, because=" Closed. ", by=carla)
+        assert (revoked.state, revoked.revoked_because) == (State.REVOKED, "Closed.")
+        assert happened(revoked)[-1] == ("agency.revoked", f"user:{carla.pk}")
+        with pytest.raises(NotEnrolled, match="No approved agency is enrolled for bka"):
+            agencies.for_recipient("bka")
+        with pytest.raises(KeyUnusable, match="has no approved, unexpired key"):
+            agencies.sealing_key(agency)
+        lee.refresh_from_db()
+        assert not lee.is_usable
+
+    def test_wants_a_reason(self, agency: Agency, carla: User) -> None:
+        with pytest.raises(Malformed, match="A reason is missing"):
+            agencies.revoke(agency, because=" ", by=carla)
+
+    def test_is_refused_to_a_reviewer(self, agency: Agency, ana: User) -> None:
+        with pytest.raises(NotPermitted, match="may not approve agency"):
+            agencies.revoke(agency, because="Closed.", by=ana)
 
 
 class TestAddKey:
