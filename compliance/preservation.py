@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
 from compliance import audit, determinations, lifecycle, roles
-from compliance.determinations import Determination
+from compliance.determinations import Determination, Obligation
 from compliance.errors import WrongState
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
@@ -81,12 +81,9 @@ def place_due() -> int:
 
 def _owed() -> models.QuerySet[Determination]:
     """Return the signed determinations that ask for a hold and have none."""
-    return (
-        Determination.objects.filter(state=determinations.State.SIGNED, hold__isnull=True)
-        .filter(models.Q(obligations__isnull=False) | ~models.Q(result__preserve=None))
-        .distinct()
-        .order_by("signed_at")
-    )
+    refers = models.Exists(Obligation.objects.filter(determination=models.OuterRef("pk")))
+    signed = Determination.objects.filter(state=determinations.State.SIGNED, hold__isnull=True)
+    return signed.filter(refers | ~models.Q(result__preserve=None)).order_by("signed_at")
 
 
 def is_held(determination: Determination) -> bool:

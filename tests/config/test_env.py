@@ -212,6 +212,14 @@ class TestSecret:
         assert len(set(mine)) == 50
         assert len(list((tmp_path / "state").iterdir())) == 50
 
+    def test_that_another_made_in_between_stays(
+        self, kept: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = env.secret(NAME, kept)
+        monkeypatch.setattr(Path, "exists", lambda path: False)  # as it was when we looked
+        assert env.secret(NAME, kept) == made
+        assert [path.name for path in kept.parent.iterdir()] == ["secret"]
+
     def test_that_can_be_kept_nowhere_is_said(self, tmp_path: Path) -> None:
         (tmp_path / "file").touch()
         with pytest.raises(

@@ -92,7 +92,9 @@ class TestUnwrap:
             local.unwrap("2026", bytes(44), CONTEXT)
         assert not kek.exists()
 
-    @pytest.mark.parametrize("content", [b"", b"%%%", base64.b64encode(bytes(31)), b"AAAA\nAAAA"])
+    @pytest.mark.parametrize(
+        "content", [b"", b"%%%", base64.b64encode(bytes(31)), base64.b64encode(bytes(32)) + b"%"]
+    )
     def test_says_which_key_is_damaged(
         self, local: LocalProvider, kek: Path, content: bytes
     ) -> None:

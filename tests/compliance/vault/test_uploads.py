@@ -297,10 +297,16 @@ class TestBrokenUpload:
     @pytest.mark.parametrize("arrived", [b"", WHOLE], ids=["alone", "after another"])
     @pytest.mark.parametrize("length", [0, 10, 200_000])
     def test_when_the_request_ends_within_a_file(
-        self, send: Send, seen: list[int], arrived: bytes, length: int
+        self,
+        send: Send,
+        seen: list[int],
+        arrived: bytes,
+        length: int,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         cut = part("upload", MARK * 5000, "cut.txt")[: -len(MARK) * 5000 - 2 + length]
         assert send(form(arrived, cut, end=b"")).status_code == 400
+        assert "The request ended within a file." in caplog.text  # no view was asked
         if length > 2**16:
             assert max(seen) == (2 if arrived else 1)
 
@@ -345,8 +351,8 @@ class TestBrokenUpload:
         assert send(form(self.WHOLE), enforce_csrf_checks=True).status_code == 403
 
     def test_when_nobody_is_signed_in(self, send: Send, seen: list[int]) -> None:
-        answer = send(form(self.WHOLE), by=None, enforce_csrf_checks=True)
-        assert answer.status_code == 403
+        sent = form(part("upload", MARK * 5000, "post.txt"))
+        assert send(sent, by=None, enforce_csrf_checks=True).status_code == 403
         assert set(seen) == {0}  # not a byte was written for a stranger
 
     def test_when_the_disk_is_full(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
