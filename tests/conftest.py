@@ -131,6 +131,7 @@ def _own_state(settings: Any, tmp_path: Path) -> None:
     settings.LOG_KEY_FILE = settings.KEYS_DIR / "log-signing-key"
     settings.LOG_HEAD_FILE = settings.KEYS_DIR / "log-head"
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.WHITENOISE_AUTOREFRESH = True  # look for a static file when asked, not at each start
     checkpoints.ensure_key()
 
 
