@@ -36,8 +36,9 @@ __all__ = [
 # django-auditlog keeps the field diffs of what is evidential; words and names stay out of them.
 audit.watch(User, exclude=("password", "last_login"))
 audit.watch(Finding, exclude=("statement", "particulars"))
-audit.watch(FactAssertion, exclude=("value",))
+audit.watch(FactAssertion, exclude=("value", "source"))
 audit.watch(ProviderProfile)
 audit.watch(Item, exclude=("name", "source_url"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
+audit.watch(Obligation, exclude=("release", "withhold"))
 audit.watch(Hold)

@@ -36,6 +36,8 @@ if IN_PRODUCTION and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DUTYLINE_ALLOWED_HOSTS wants names in production, not *.")
 if IN_PRODUCTION and len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("DUTYLINE_SECRET_KEY wants 50 characters or more in production.")
+if IN_PRODUCTION and LOG_ORIGIN.startswith("localhost/"):
+    raise ImproperlyConfigured("DUTYLINE_LOG_ORIGIN wants the log's lasting name in production.")
 
 # --- what follows from them
 DEBUG = False
@@ -123,7 +125,7 @@ SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = IN_PRODUCTION
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if IN_PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IN_PRODUCTION
-SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_REFERRER_POLICY = "same-origin"  # under no-referrer browsers post forms as Origin: null
 X_FRAME_OPTIONS = "DENY"
 if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

@@ -16,6 +16,7 @@ PRODUCTION = {
     "DUTYLINE_ENVIRONMENT": "production",
     "DUTYLINE_BASE_URL": "https://duty.example.org",
     "DUTYLINE_ALLOWED_HOSTS": "duty.example.org",
+    "DUTYLINE_LOG_ORIGIN": "duty.example.org/log",
 }
 Read = Callable[..., dict[str, Any]]
 
@@ -67,6 +68,10 @@ class TestProduction:
             ({"DUTYLINE_BASE_URL": "http://duty.example.org"}, "wants https://HOST in production"),
             ({"DUTYLINE_ALLOWED_HOSTS": "a,*"}, r"wants names in production, not \*"),
             ({"DUTYLINE_SECRET_KEY": "x" * 49}, "wants 50 characters or more in production"),
+            (
+                {"DUTYLINE_LOG_ORIGIN": "localhost/log"},
+                "wants the log's lasting name in production",
+            ),
         ],
         ids=lambda weak: next(iter(weak)) if isinstance(weak, dict) else "",
     )

@@ -49,5 +49,6 @@ class TestGates:
             DUTYLINE_BROKER_URL="amqp://localhost",
             DUTYLINE_BASE_URL="https://dutyline.example.org",
             DUTYLINE_ALLOWED_HOSTS="dutyline.example.org",
+            DUTYLINE_LOG_ORIGIN="dutyline.example.org/log",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -177,7 +177,9 @@ class TestFiles:
                     assert ast.get_docstring(node), f"{name}: {node.name} has no docstring"
 
     def test_name_no_machine_and_no_host_of_packages(self) -> None:
-        forbidden = re.compile(r"(?<!\w)/work/|/root/|/home/[a-z]|pypi\.|files\.pythonhosted|index-url")
+        forbidden = re.compile(
+            r"(?<!\w)/work/|/root/|/home/[a-z]|pypi\.|files\.pythonhosted|index-url"
+        )
         for path in ROOT.rglob("*"):
             parts = path.relative_to(ROOT).parts
             if parts[0] in {".git", ".venv", "var", ".hypothesis"} or not path.is_file():
