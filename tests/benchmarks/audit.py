@@ -9,7 +9,7 @@ place; eight clients, each a process, write to PostgreSQL, each to a row of its 
 
 The sealer is compared with the plainest transaction there is, the change of one row: audit.md
 wants 100,000 entries a second on PostgreSQL, where stack.md saw 1,200 such transactions of one
-client.
+client. The tree alone needs no database: it is compared in seconds of the processor.
 """
 
 import hashlib
@@ -203,7 +203,10 @@ def of_the_tree(batches: int, rounds: int) -> measure.Figure:
                 hashlib.sha256(each).digest()
 
     taken = measure.in_turn(
-        {"grow": lambda: measure.timed(grow), "hash": lambda: measure.timed(hash_alone)},
+        {
+            "grow": lambda: measure.timed(grow, clock=time.process_time),
+            "hash": lambda: measure.timed(hash_alone, clock=time.process_time),
+        },
         rounds=rounds,
     )
     return measure.speed(
