@@ -8,6 +8,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.db import models, transaction
 from django.http import HttpRequest, StreamingHttpResponse
+from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
@@ -81,6 +82,16 @@ def _record(*, values: Mapping[str, Any], source: str, by: User, **told: Any) ->
         if values:
             facts.assert_facts(finding, values, source=source, by=by)
     return finding
+
+
+@admin.display(description="record")
+def _about(entry: AuditEntry) -> str:
+    return format_html("<code>{}</code>", entry.object_pk)
+
+
+@admin.display(description="kind")
+def _kind(entry: AuditEntry) -> str:
+    return str(entry.content_type.name)
 
 
 @admin.display(description="who")
@@ -319,7 +330,7 @@ class LogDesk(Desk):
     """The audit log, for whoever may read it."""
 
     called = "Audit log"
-    list_display = (at("timestamp"), "event", "content_type", "object_pk", _who, "purpose")
+    list_display = (at("timestamp"), "event", _kind, _about, _who, "purpose")
     list_select_related = ("content_type", "actor")
     search_fields = ("object_pk__exact", "event__exact", "actor_ref__exact", "cid__exact")
     search_help_text = "A whole event, record id, actor (user:17) or correlation id."

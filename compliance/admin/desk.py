@@ -96,6 +96,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = Bounded
     list_per_page = 50
     show_full_result_count = False
+    preserve_filters = False  # what was searched for stays in the list's own address
     show_facets = ShowFacets.NEVER
     sortable_by = ()  # each order but the model's own would read the whole table
     change_list_template = "admin/desk_list.html"
