@@ -257,7 +257,11 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
     if entry.salt is None:  # erased, and then wholly so
         gone = all(getattr(entry, name) is None for name in _PRIVATE)
         return None if gone else "has a private part that nothing vouches for"
-    return None if _is_kept(entry, bytes(entry.salt)) else "has another private part than its commitment"
+    return (
+        None
+        if _is_kept(entry, bytes(entry.salt))
+        else "has another private part than its commitment"
+    )
 
 
 def _is_in(leaf: bytes, entry: AuditEntry) -> bool:
