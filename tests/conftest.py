@@ -13,6 +13,8 @@ import pytest
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client, TransactionTestCase
+from hypothesis import HealthCheck
+from hypothesis import settings as effort
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, facts, findings
@@ -27,6 +29,18 @@ from referrals import agencies, bundles, clients, delivery, docket
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
+
+# Properties: a few examples while one works, many where everything is to be shown. The same ones
+# each time, so that a change is judged by itself.
+effort.register_profile(
+    "few",
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+effort.register_profile("many", effort.get_profile("few"), max_examples=150)
+effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
 PASSWORD = "correct-horse-battery"  # noqa: S105
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -19,7 +19,7 @@ from auditlog.registry import auditlog
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.contenttypes.models import ContentType
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from compliance.audit import context, tree
@@ -103,7 +103,7 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         # No savepoint: a caller who survives a failed entry would go on unlogged.
         with transaction.atomic(savepoint=False):
             super().save(force_insert=True)
-            AuditOutbox.objects.create(entry=self, hash=tree.leaf_hash(public_data(self)))
+            _owe_leaf(self.pk, tree.leaf_hash(public_data(self)))
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         """Refuse."""
@@ -146,6 +146,14 @@ class AuditOutbox(models.Model):
 
     def __str__(self) -> str:
         return f"leaf of entry {self.pk}"
+
+
+def _owe_leaf(entry: int, leaf: bytes) -> None:
+    # In SQL, for every write in the system passes here: the ORM would cost a tenth of it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO compliance_auditoutbox (entry_id, hash) VALUES (%s, %s)", [entry, leaf]
+        )
 
 
 def record(

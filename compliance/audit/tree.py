@@ -4,8 +4,8 @@ A reader `At` answers for the complete subtree of 2^height leaves that starts at
 A reader `Tiles` answers for a tile: up to 256 hashes of 32 bytes, joined.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 At = Callable[[int, int], bytes]
 Tiles = Callable[[int, int], bytes]
@@ -13,7 +13,7 @@ Tiles = Callable[[int, int], bytes]
 HASH = 32
 WIDTH = 256
 HEIGHT = 8
-EMPTY = hashlib.sha256().digest()
+EMPTY = sha256().digest()
 
 
 class Unproven(ValueError):
@@ -22,18 +22,19 @@ class Unproven(ValueError):
 
 def leaf_hash(data: bytes) -> bytes:
     """Hash one record (RFC 6962 section 2.1)."""
-    return hashlib.sha256(b"\x00" + data).digest()
+    return sha256(b"\x00" + data).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Hash two subtrees into their parent (RFC 6962 section 2.1)."""
-    return hashlib.sha256(b"\x01" + left + right).digest()
+    return sha256(b"\x01" + left + right).digest()
 
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """Hash 2^n neighbours into the root above them."""
     while len(hashes) > 1:
-        hashes = [node_hash(*pair) for pair in zip(hashes[::2], hashes[1::2], strict=True)]
+        pairs = zip(hashes[::2], hashes[1::2], strict=True)
+        hashes = [sha256(b"\x01" + left + right).digest() for left, right in pairs]  # node_hash
     return hashes[0]
 
 

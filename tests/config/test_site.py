@@ -310,6 +310,7 @@ class Reader(HTMLParser):
             self.links.append(given.get("href") or "")
 
 
+@pytest.mark.slow
 class TestEveryPage:
     """Each role follows every link from the front page, and nothing breaks the policy."""
 

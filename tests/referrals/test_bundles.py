@@ -17,8 +17,7 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
-from hypothesis import HealthCheck, given
-from hypothesis import settings as effort
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance import determinations, evidence, findings, lifecycle
@@ -264,9 +263,6 @@ class TestPrepare:
 class TestRelease:
     """The promise of the house: no byte leaves that the ruling does not allow."""
 
-    @effort(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
     @given(released=st.sets(st.sampled_from(CLASSES)))
     def test_lets_out_the_released_classes_and_no_word_of_another(
         self, marked: Referral, identity: age.Identity, released: set[str]

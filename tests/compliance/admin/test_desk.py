@@ -53,6 +53,7 @@ class TestReadOnly:
                 with pytest.raises(NoReverseMatch):
                     reverse(name, args=arguments)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("role", Role)
     def test_stays_so_for_every_role_and_every_way_to_send(
         self, sits: Sits, person: Any, role: str, everything: Referral

@@ -10,7 +10,7 @@ from auditlog.registry import auditlog
 from django.db import connection, models, transaction
 from django.test.utils import isolate_apps
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings, strategies
+from hypothesis import given, strategies
 
 from compliance import audit
 from compliance.audit import entries, tree
@@ -109,9 +109,6 @@ class TestDerivation:
             entry = audit.record("finding.recorded", ana, by=None)
         assert rederived(entry) is None
 
-    @settings(
-        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
     @given(
         purpose=strategies.text(strategies.characters(codec="utf-8", exclude_characters="\x00")),
         detail=strategies.dictionaries(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance import jurisdictions
@@ -40,9 +40,6 @@ FORMS = {
 SETS = {"needs", "parts", "instead", "because", "release", "fields", "duties", "prohibitions"} | {
     "towards", "settles", "new_event", "us_gov", "foreign_gov", "eu_agency", "clearinghouse",
 }  # fmt: skip
-bounded = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 def leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -324,7 +321,6 @@ def better_informed(
 
 
 class TestEveryAnswer:
-    @bounded
     @given(data=st.data())
     def test_is_the_same_bytes_for_the_same_situation(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -340,7 +336,6 @@ class TestEveryAnswer:
         rules = dict(data.draw(st.permutations(list(law.rules.items()))))
         assert jurisdictions.canonical(determine(replace(law, rules=rules), shuffled)) == first
 
-    @bounded
     @given(data=st.data())
     def test_never_turns_by_learning(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -366,7 +361,6 @@ class TestEveryAnswer:
             for to, fields in after["barred"].items():
                 assert set(fields) <= set(before["barred"][to]), to
 
-    @bounded
     @given(data=st.data())
     def test_offers_nothing_that_no_rule_asks_for_and_no_standing_class(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -389,7 +383,6 @@ class TestEveryAnswer:
             assert {*report["release"], *report["withhold"]} == exists
             assert not {*report["release"]} & {*report["withhold"]}
 
-    @bounded
     @given(data=st.data())
     def test_strips_what_is_barred_and_keeps_the_report(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -409,7 +402,6 @@ class TestEveryAnswer:
             clashes = {f for c in said["conflicts"] if c["to"] == report["to"] for f in c["fields"]}
             assert clashes <= barred
 
-    @bounded
     @given(data=st.data())
     def test_bars_while_a_prohibition_does_not_fail_and_says_so(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -428,7 +420,6 @@ class TestEveryAnswer:
         if "undetermined" in (outcome["us-sca-block.content"], outcome["us-sca-block.records"]):
             assert "us-sca-block" in [each["for"] for each in said["assumed"]]
 
-    @bounded
     @given(data=st.data())
     def test_reckons_a_due_time_only_from_a_recorded_clock(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -444,7 +435,6 @@ class TestEveryAnswer:
         for report in determine(law, asked)["reports"]:
             assert report["due"] is None or (begun and report["due"] in reckoned)
 
-    @bounded
     @given(data=st.data())
     def test_is_firm_only_by_a_rule_that_holds(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject

@@ -6,13 +6,12 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED
 
-PROPERTY = settings(max_examples=100, derandomize=True, deadline=None)
 TRUTH = {"yes": HOLDS, "open": UNDETERMINED, "no": FAILS}
 KNOWN = {"yes": True, "no": False}  # and nobody knows whether "open"
 
@@ -192,7 +191,6 @@ class TestWeigh:
         condition = leaf("x", "includes", "DE", presume=False)
         assert logic.weigh(condition, {"x": {"known": [], "closed": False}}) == UNDETERMINED
 
-    @PROPERTY
     @given(conditions, pairs_of_sheets)
     def test_never_flips_when_somebody_learns(
         self, condition: Plain, sheets: tuple[Plain, Plain]
@@ -200,14 +198,12 @@ class TestWeigh:
         before, after = (logic.weigh(condition, facts) for facts in sheets)
         assert before in (UNDETERMINED, after)
 
-    @PROPERTY
     @given(conditions, whole_facts)
     def test_reads_as_plain_logic_when_everything_is_known(
         self, condition: Plain, facts: Plain
     ) -> None:
         assert logic.weigh(condition, facts) == (HOLDS if read_plainly(condition, facts) else FAILS)
 
-    @PROPERTY
     @given(st.lists(conditions, min_size=1, max_size=3), pairs_of_sheets, st.randoms())
     def test_does_not_care_for_order_nor_how_a_negation_is_written(
         self, parts: list[Plain], sheets: tuple[Plain, Plain], random: Any
@@ -219,7 +215,6 @@ class TestWeigh:
         assert logic.weigh({"not": [{"all": parts}]}, facts) == logic.weigh({"any": denied}, facts)
         assert logic.weigh({"not": [{"any": parts}]}, facts) == logic.weigh({"all": denied}, facts)
 
-    @PROPERTY
     @given(presumptive, pairs_of_sheets)
     def test_does_not_care_for_facts_that_it_does_not_name(
         self, condition: Plain, sheets: tuple[Plain, Plain]
@@ -295,7 +290,6 @@ class TestNeeds:
     def test_asks_for_what_lies_on_the_way(self, condition: Plain, needed: set[str]) -> None:
         assert logic.needs(condition, KNOWN) == needed
 
-    @PROPERTY
     @given(conditions, pairs_of_sheets, whole_facts)
     def test_settles_with_what_it_asks_for_and_not_without(
         self, condition: Plain, sheets: tuple[Plain, Plain], whole: Plain
@@ -343,7 +337,6 @@ class TestProve:
         assert "presumed" not in logic.prove(condition, {"open": False})
         assert "presumed" not in logic.prove(leaf("open"), {})
 
-    @PROPERTY
     @given(presumptive, pairs_of_sheets)
     def test_ends_where_weighing_ends_and_is_accepted_after_a_journey(
         self, condition: Plain, sheets: tuple[Plain, Plain]
@@ -423,7 +416,6 @@ class TestAccepts:
     def test_refuses_a_certificate_of_other_facts(self, facts: Plain) -> None:
         assert not logic.accepts(CONDITION, logic.prove(CONDITION, FACTS), facts)
 
-    @PROPERTY
     @given(presumptive, pairs_of_sheets, st.data())
     def test_refuses_any_other_result_at_any_place(
         self, condition: Plain, sheets: tuple[Plain, Plain], data: st.DataObject

@@ -5,7 +5,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance.jurisdictions import RuleSet, logic, solve
@@ -90,9 +90,6 @@ class TestWitness:
         with pytest.raises(NotProved, match=r"^offence\.location is tested in too many ways\.$"):
             witness({"all": tests}, law.vocabulary, HOLDS)
 
-    @settings(
-        max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-    )
     @given(data=st.data())
     def test_is_found_if_and_only_if_there_is_one(self, law: RuleSet, data: st.DataObject) -> None:
         plain = st.sampled_from([IMMINENT, SMALL, BIG, MANY, FEW, LIFE, NOBODY])

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance.vault import stream
@@ -24,7 +24,6 @@ OTHER_KEY = bytes(16)
 FIRST_NONCE = bytes(range(100, 116))
 TEXT = hashlib.shake_256(b"an invented text").digest(3 * CHUNK + 1000)
 EDGES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK - 1, 2 * CHUNK, 2 * CHUNK + 1, len(TEXT)]
-few = settings(max_examples=25, deadline=None)
 
 
 def chunk(counter: int, plain: bytes, *, last: bool) -> bytes:
@@ -103,7 +102,6 @@ class TestSealer:
         expected = b"".join(chunk(n, piece, last=n == final) for n, piece in enumerate(pieces))
         assert sealed(plain) == FIRST_NONCE + expected
 
-    @few
     @given(st.integers(0, len(TEXT)), st.lists(st.integers(0, len(TEXT)), max_size=6))
     def test_does_not_care_in_which_pieces_the_bytes_arrive(self, size, cuts):
         out = bytearray()
@@ -224,14 +222,12 @@ class TestOpenChunks:
     def test_never_yields_nothing(self):
         assert list(stream.open_chunks(KEY, io.BytesIO(sealed(b"")))) == []
 
-    @few
     @given(st.integers(0, 8 * len(sealed(TEXT)) - 1))
     def test_refuses_a_flipped_bit_anywhere(self, bit):
         out = released(flipped(sealed(TEXT), bit))
         whole_chunks = max(0, bit // 8 - NONCE) // SEALED_CHUNK
         assert out == (TEXT[: whole_chunks * CHUNK] if bit // 8 >= NONCE else b"")
 
-    @few
     @given(st.integers(0, len(sealed(TEXT)) - 1))
     def test_refuses_a_payload_cut_anywhere(self, length):
         whole_chunks = max(0, length - NONCE) // SEALED_CHUNK
@@ -295,7 +291,6 @@ def ranged(payload: bytes, start: int, stop: int) -> Iterator[bytes]:
 
 
 class TestOpenRange:
-    @few
     @given(st.sampled_from(EDGES), st.data())
     def test_equals_a_slice(self, size, data):
         start = data.draw(st.integers(0, size))

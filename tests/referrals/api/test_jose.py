@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jws
 from joserfc.jwk import ECKey, OKPKey
@@ -233,13 +233,11 @@ JWK = ("kty", "crv", "x", "d")
 class TestAnything:
     """Whoever it comes from, it is read or it is a BadToken; a bug would be a 500."""
 
-    @settings(max_examples=60, deadline=None)
     @given(text=st.text(max_size=40) | st.lists(st.text("e30-_=", max_size=9)).map(".".join))
     def test_that_is_sent(self, text: str) -> None:
         with pytest.raises(BadToken):
             jose.parse(text).check(PUBLIC)
 
-    @settings(max_examples=60, deadline=None)
     @given(
         header=st.dictionaries(st.sampled_from(HEADER), ANYTHING),
         jwk=st.dictionaries(st.sampled_from(JWK), ANYTHING) | ANYTHING,

@@ -12,7 +12,7 @@ from hashlib import sha256
 
 import bagit
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from referrals.sealing import bag
@@ -289,7 +289,6 @@ class TestMember:
 
 
 class TestReadRange:
-    @settings(max_examples=40, deadline=None)
     @given(st.data())
     def test_gives_any_range_as_the_whole_would(self, layout, content, data):
         start = data.draw(st.integers(0, layout.size))

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance.jurisdictions.book import canonical, digest, parse, strict
 
-PROPERTY = settings(max_examples=100, derandomize=True, deadline=None)
 LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 LETTERS = st.text(
     st.characters(categories=["L", "N", "P", "S"], include_characters=" \n"), max_size=8
@@ -165,13 +164,11 @@ class TestParse:
 
 
 class TestParseAnything:
-    @PROPERTY
     @given(plain_data)
     def test_reads_json_as_json_does(self, value: Any) -> None:
         data, report = parse("law.json", json.dumps(value, ensure_ascii=False))
         assert (data, report.problems) == (value, [])
 
-    @PROPERTY
     @given(st.lists(yaml_bits, max_size=14).map("".join) | st.text(max_size=20))
     def test_answers_any_text_with_plain_data_or_with_problems(self, text: str) -> None:
         data, report = parse("law.yaml", text)
@@ -210,7 +207,6 @@ class TestCanonical:
             == '{"a":"§ 5","b":[1,null,true]}'.encode()
         )
 
-    @PROPERTY
     @given(plain_data)
     def test_does_not_care_for_the_order_of_keys(self, value: Any) -> None:
         assert canonical(value) == canonical(reordered(value))
