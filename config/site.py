@@ -74,10 +74,11 @@ class DeskSite(AdminSite):
     ) -> TemplateResponse:
         """Show what waits, most urgent first."""
         user = cast(User, request.user)
-        piles = [
-            _overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(), _to_close(),
-            _to_approve(user), _failing(),
-        ]  # fmt: skip
+        piles = [_to_approve(user), _failing()]
+        if user.may(Permission.VIEW_MATTER):
+            piles = [
+                _overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(), _to_close(), *piles,
+            ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
             "waiting": sum(pile.total for pile in piles),

@@ -128,6 +128,7 @@ not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
 class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
 
+    seen_with = Permission.VIEW_MATTER
     list_display = ("number", "agency", standing, at("due_at"), at("entered_at"))
     list_filter = ("state", "agency")
     list_select_related = ("agency",)
@@ -172,6 +173,7 @@ class ReferralDesk(Desk):
 class AgencyDesk(Desk):
     """Agencies: enrolled by one person, approved by another."""
 
+    seen_with = Permission.VIEW_REGISTER
     list_display = ("authority", "name", "environment", standing, "added_by", "approved_by")
     list_filter = ("state",)
     list_select_related = ("added_by", "approved_by")
@@ -226,6 +228,7 @@ class AgencyDesk(Desk):
 class AgencyKeyDesk(Desk):
     """The public keys that bundles are sealed to."""
 
+    seen_with = Permission.VIEW_REGISTER
     list_display = ("__str__", "agency", standing, at("expires_at"), "added_by", "approved_by")
     list_filter = ("state",)
     list_select_related = ("agency", "added_by", "approved_by")
@@ -257,6 +260,7 @@ class AgencyKeyDesk(Desk):
 class LiaisonClientDesk(Desk):
     """The programs of the agencies' liaisons."""
 
+    seen_with = Permission.VIEW_REGISTER
     ordering = ("client_id",)
     list_display = ("client_id", "agency", standing, at("expires_at"), "added_by", "approved_by")
     list_filter = ("state",)

@@ -124,6 +124,7 @@ def _file_name(item: Item) -> str:
 class FindingDesk(Desk):
     """Findings, and the page on which one is told from top to bottom."""
 
+    seen_with = Permission.VIEW_MATTER
     list_display = ("reference", standing, "knowledge", at("recorded_at"), "recorded_by")
     list_filter = ("state", "knowledge")
     list_select_related = ("recorded_by",)
@@ -191,6 +192,7 @@ class FindingDesk(Desk):
 class ItemDesk(Desk):
     """Exhibits. Opening one is a step with a purpose, and an event."""
 
+    seen_with = Permission.VIEW_MATTER
     called = "Exhibits"
     list_display = ("__str__", "finding", "name", "field_class", "size", at("attached_at"))
     list_filter = ("field_class",)
@@ -216,6 +218,7 @@ class ItemDesk(Desk):
 class DeterminationDesk(Desk):
     """Determinations: the law's answer, and counsel's decision on it."""
 
+    seen_with = Permission.VIEW_MATTER
     list_display = (
         "finding", standing, at("rule_time"), at("proposed_at"), "signed_by"
     )  # fmt: skip
@@ -252,6 +255,7 @@ class DeterminationDesk(Desk):
 class HoldDesk(Desk):
     """Holds: what may not be erased, and until when."""
 
+    seen_with = Permission.VIEW_MATTER
     list_display = ("determination", standing, at("placed_at"), at("kept_until"))
     list_display_links = ("determination",)
     list_filter = ("state",)
@@ -281,6 +285,7 @@ class HoldDesk(Desk):
 class ProfileDesk(Desk):
     """What the law asks about the provider; it counts once a second counsel signed it."""
 
+    seen_with = Permission.VIEW_REGISTER
     list_display = ("__str__", at("recorded_at"), "recorded_by", at("signed_at"), "signed_by")
     list_select_related = ("recorded_by", "signed_by")
     ordering = ("-id",)
@@ -307,6 +312,7 @@ class ProfileDesk(Desk):
 class ReleaseDesk(Desk):
     """The law that determinations rest on, by the hash of its texts."""
 
+    seen_with = Permission.VIEW_REGISTER
     list_display = ("__str__", at("active_from"), "sha256")
     shown = ("sha256", "active_from")
 
@@ -315,6 +321,7 @@ class ReleaseDesk(Desk):
 class WorkDesk(Desk):
     """What the worker owes, did, or failed to do so far."""
 
+    seen_with = Permission.VIEW_REGISTER
     list_display = ("__str__", at("available_at"), "attempts", at("done_at"), "last_error")
     list_filter = (("done_at", admin.EmptyFieldListFilter),)
     search_fields = ("key__exact",)
@@ -329,6 +336,7 @@ class WorkDesk(Desk):
 class LogDesk(Desk):
     """The audit log, for whoever may read it."""
 
+    seen_with = Permission.READ_LOG
     called = "Audit log"
     list_display = (at("timestamp"), "event", _kind, _about, _who, "purpose")
     list_select_related = ("content_type", "actor")
@@ -339,16 +347,11 @@ class LogDesk(Desk):
         "cid", "purpose", "remote_addr", "changes", "additional_data",
     )  # fmt: skip
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Let those read the log whose role may."""
-        user = request.user
-        return isinstance(user, User) and user.may(Permission.READ_LOG)
-
-    has_module_permission = has_view_permission
-
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return where the record is that the entry is about, if the desk shows its kind."""
         model = record.content_type.model_class()
         if not self.admin_site.is_registered(model):
+            return {}
+        if not self.admin_site.get_model_admin(model).has_view_permission(request):
             return {}
         return {"about": address(model(pk=record.object_pk))}

@@ -101,6 +101,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
     sortable_by = ()  # each order but the model's own would read the whole table
     change_list_template = "admin/desk_list.html"
     called = ""
+    seen_with: Permission  # which no desk goes without
     shown: tuple[str, ...] = ()
     begin: Step | None = None
     steps: tuple[Step, ...] = ()
@@ -110,6 +111,12 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     has_change_permission = has_delete_permission = has_add_permission
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Let those read whose role may."""
+        return isinstance(request.user, User) and request.user.may(self.seen_with)
+
+    has_module_permission = has_view_permission
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
         """Allow the filters beside a list alone: no address searches what a record says."""
