@@ -155,7 +155,7 @@ def day(value: Any, path: Path, report: Report) -> None:
 
 def instant(value: Any, path: Path, report: Report) -> None:
     """Check that a value is a quoted time in UTC, in a year in which deadlines can be reckoned."""
-    at = parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", value)
+    at = parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\dZ", value)
     if at is None or not 1900 <= at.year < 2200:
         report.add(path, f"must be a time such as '2026-03-01T09:00:00Z', not {shown(value)}.")
 

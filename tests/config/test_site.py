@@ -56,7 +56,6 @@ class TestDoor:
         typed = {
             "username": "carla",
             "password": PASSWORD,
-            "next": "/admin/",
             "csrfmiddlewaretoken": token[1].decode(),
         }
         wrong = browser.post("/admin/login/", typed | {"password": "guess"})
