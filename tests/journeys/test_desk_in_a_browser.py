@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from compliance import determinations, facts
 from compliance.determinations import Determination
@@ -48,6 +49,7 @@ def chromium(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
         browser.close()
+        connections.close_all()  # beside a running loop Django has connections of its own
 
 
 @pytest.fixture
