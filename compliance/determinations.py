@@ -182,6 +182,12 @@ def propose_due() -> int:
     return lifecycle.pull("propose", owed, propose)
 
 
+def is_third(determination: Determination, person: User) -> bool:
+    """Tell whether a person neither recorded nor confirmed the finding, and so may sign."""
+    finding = determination.finding
+    return person.pk not in (finding.recorded_by_id, finding.confirmed_by_id)
+
+
 def firm(determination: Determination, kind: str) -> Iterator[dict[str, Any]]:
     """Return the reports of one kind that may be signed: firm ones only."""
     for report in determination.result["reports"]:
@@ -202,8 +208,7 @@ def _oblige(determination: Determination, report: dict[str, Any]) -> None:
 
 
 def _require_third(determination: Determination, by: User) -> None:
-    finding = determination.finding
-    if by.pk in (finding.recorded_by_id, finding.confirmed_by_id):
+    if not is_third(determination, by):
         raise SamePerson("Whoever recorded or confirmed a finding cannot sign its determination.")
 
 

@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, findings, roles
-from compliance.errors import Malformed, Tampered, WrongState
+from compliance.errors import Malformed, Tampered
 from compliance.findings import Finding
 from compliance.roles import Permission, User
 from compliance.vault import keys, stream
@@ -93,9 +93,7 @@ def attach(
     _check(upload, field_class, acquired_at, source_url)
     # Outermost, so that the object is kept only once nothing can take the record back.
     with transaction.atomic(durable=True):
-        locked = Finding.objects.select_for_update().get(pk=finding.pk)
-        if locked.state != findings.State.RECORDED:
-            raise WrongState(f"{finding} is {locked.state}; new evidence is a new finding.")
+        locked = findings.open_to_more(finding, by)
         item = Item.objects.create(
             finding=locked,
             exhibit=locked.items.count() + 1,
@@ -130,9 +128,20 @@ def read(
     if not 0 <= start < end <= item.size:
         raise Malformed(f"The range {start} to {end} is not within {item.size} bytes.")
     with transaction.atomic(durable=True):
-        View.objects.create(item=item, is_whole=(end - start == item.size), viewed_by=by)
         audit.record("evidence.viewed", item, by=by, purpose=purpose, start=start, stop=end)
-    return _bytes(item, start, end)
+    return _seen(item, _bytes(item, start, end), by)
+
+
+def _seen(item: Item, pieces: Iterator[bytes], by: User) -> Iterator[bytes]:
+    """Hand the pieces on; what was taken, no more, is on record as viewed once that ends."""
+    taken = 0
+    try:
+        for piece in pieces:
+            yield piece
+            taken += len(piece)
+    finally:
+        if taken:
+            View.objects.create(item=item, is_whole=taken == item.size, viewed_by=by)
 
 
 def _bytes(item: Item, start: int, stop: int) -> Iterator[bytes]:

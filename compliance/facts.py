@@ -72,9 +72,7 @@ def assert_facts(
     roles.require(by, Permission.ASSERT_FACT)
     _require_source(source)
     checked = _check(values, provider=False)
-    locked = Finding.objects.select_for_update().get(pk=finding.pk)
-    if locked.state != findings.State.RECORDED:
-        raise WrongState(f"{finding} is {locked.state}; its facts are frozen.")
+    findings.open_to_more(finding, by)
     made = [
         FactAssertion.objects.create(
             finding=finding, fact=fact, value=value, source=source.strip(), asserted_by=by

@@ -10,7 +10,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, lifecycle, roles
-from compliance.errors import Malformed, SamePerson
+from compliance.errors import Malformed, SamePerson, WrongState
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 
@@ -67,6 +67,7 @@ class Finding(models.Model):
     reference = models.CharField(max_length=12, unique=True, default=finding_reference)
     state = models.CharField(max_length=12, choices=State, default=State.RECORDED)
     version = models.PositiveIntegerField(default=1)
+    contributors = models.JSONField(default=list, help_text="Ids of whoever added to it.")
     statement = models.TextField(help_text="The reasoned suspicion: who, what, when, where, why.")
     particulars = models.JSONField(default=dict)
     knowledge = models.CharField(max_length=20, choices=Knowledge)
@@ -145,6 +146,25 @@ def dismiss(finding: Finding, *, because: str, version: int | None = None, by: U
     return lifecycle.advance(finding, State.DISMISSED, because=because, version=version, by=by)
 
 
+def open_to_more(finding: Finding, contributor: User) -> Finding:
+    """Lock a finding for more evidence or facts by `contributor`, who cannot decide on it then.
+
+    Whoever read it before has read another version. Raises WrongState once it is decided.
+    """
+    locked = Finding.objects.select_for_update().get(pk=finding.pk)
+    if locked.state != State.RECORDED:
+        raise WrongState(f"{finding} is {locked.state}; what is new belongs to a new finding.")
+    locked.version += 1
+    locked.contributors = sorted({*locked.contributors, contributor.pk})
+    locked.save(update_fields=["version", "contributors"])
+    return locked
+
+
+def is_second(finding: Finding, person: User) -> bool:
+    """Tell whether a person had no part in a finding until now, and so may decide on it."""
+    return person.pk not in (finding.recorded_by_id, *finding.contributors)
+
+
 def clocks(finding: Finding) -> dict[str, datetime]:
     """Return the instants of the rungs by the clock names of the law."""
     named = {
@@ -156,8 +176,8 @@ def clocks(finding: Finding) -> dict[str, datetime]:
 
 
 def _require_second(finding: Finding, by: User) -> None:
-    if finding.recorded_by_id == by.pk:
-        raise SamePerson("The person who recorded a finding cannot decide on it. Ask a colleague.")
+    if not is_second(Finding.objects.get(pk=finding.pk), by):
+        raise SamePerson("Whoever recorded or added to a finding cannot decide. Ask a colleague.")
 
 
 def _check_statement(statement: str) -> None:

@@ -1,5 +1,6 @@
 """Admin: the desk over referrals' rooms: the docket, the agencies and their keys."""
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -50,14 +51,19 @@ class NewKey(Zoned):
     field_order = ["recipient", "expires_at", "zone"]
 
 
-class PublicKey(forms.JSONField):
-    """A JSON Web Key (RFC 7517)."""
+class PublicKey(forms.CharField):
+    """A JSON Web Key (RFC 7517), shown again as it was pasted."""
 
-    def validate(self, value: Any) -> None:
-        """Want an object; whether it is a key is for the verb to say."""
-        super().validate(value)
-        if not isinstance(value, dict):
+    def to_python(self, value: Any) -> Any:
+        """Return the object; whether it is a key is for the verb to say."""
+        text = super().to_python(value)
+        try:
+            found = json.loads(text) if text else None
+        except (ValueError, RecursionError):
+            found = text
+        if text and not isinstance(found, dict):
             raise ValidationError("Paste the whole key, from { to }.")
+        return found
 
 
 class Networks(forms.CharField):

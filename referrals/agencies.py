@@ -33,7 +33,7 @@ class Agency(models.Model):
     MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    authority = models.CharField(max_length=40, unique=True)
+    authority = models.CharField(max_length=40)
     name = models.CharField(max_length=200)
     environment = models.CharField(
         max_length=12, choices=[("test", "test"), ("production", "production")]
@@ -53,6 +53,11 @@ class Agency(models.Model):
         verbose_name_plural = "agencies"
         ordering = ["authority"]
         constraints = [
+            models.UniqueConstraint(
+                name="one_agency_answers_for_an_authority",
+                fields=["authority"],
+                condition=~models.Q(state=State.REVOKED),
+            ),
             stamped("agency", State.APPROVED),
             stamped("agency", State.REVOKED),
             models.CheckConstraint(
@@ -115,7 +120,7 @@ def enrol(*, authority: str, name: str, environment: str = "test", by: User) -> 
         raise Malformed("The agency's name wants 1 to 200 characters.")
     if environment not in ("test", "production"):
         raise Malformed("The environment is test or production.")
-    if Agency.objects.filter(authority=authority).exists():
+    if Agency.objects.filter(authority=authority).exclude(state=State.REVOKED).exists():
         raise Malformed(f"An agency is enrolled for {authority} already.")
     agency = Agency.objects.create(
         authority=authority, name=name.strip(), environment=environment, added_by=by

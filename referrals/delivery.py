@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from compliance import audit, lifecycle
 from compliance.errors import Stale
-from referrals import bundles, docket
+from referrals import agencies, bundles, docket
+from referrals.bundles import Bundle
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.channels.pickup import Pickup
 from referrals.docket import Referral
@@ -60,6 +61,10 @@ def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
 def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
     """Record that the channel confirmed: the agency can get it from here on."""
     attempt, confirmation = sent
+    bundle = Bundle.objects.select_for_update().get(referral=referral)
+    agencies.require_usable(bundle.agency_key)
+    if confirmation.sha256 != bundle.sha256:
+        raise Stale(f"The bundle of {referral} was sealed anew while the channel had the old one.")
     delivered = lifecycle.advance(referral, docket.State.DELIVERED, by=None)
     _end(attempt, confirmed_at=confirmation.at, confirmed_sha256=confirmation.sha256)
     return delivered

@@ -222,6 +222,7 @@ def record(ana: User) -> Callable[..., Finding]:
         facts.assert_facts(
             finding, IMMINENT if known is None else known, source="review of the post", by=ana
         )
+        finding.refresh_from_db()
         return finding
 
     return make
@@ -241,7 +242,7 @@ def attach(ana: User) -> Callable[..., Item]:
         finding: Finding, data: bytes = b"Tonight.", name: str = "post.txt", **changes: Any
     ) -> Item:
         with uploads.seal(BytesIO(data), name, "text/plain") as upload:
-            return evidence.attach(
+            item = evidence.attach(
                 finding,
                 upload,
                 **{
@@ -252,6 +253,8 @@ def attach(ana: User) -> Callable[..., Item]:
                 }
                 | changes,
             )
+        finding.refresh_from_db()
+        return item
 
     return make
 

@@ -60,15 +60,12 @@ def _recorded(finding: Finding, user: User) -> bool:
 
 
 def _a_second(finding: Finding, user: User) -> bool:
-    return _recorded(finding, user) and finding.recorded_by_id != user.pk
+    return _recorded(finding, user) and findings.is_second(finding, user)
 
 
 def _a_third(determination: Determination, user: User) -> bool:
-    finding = determination.finding
-    return determination.state == determinations.State.PROPOSED and user.pk not in (
-        finding.recorded_by_id,
-        finding.confirmed_by_id,
-    )
+    is_open = determination.state == determinations.State.PROPOSED
+    return is_open and determinations.is_third(determination, user)
 
 
 def _second_counsel(profile: ProviderProfile, user: User) -> bool:

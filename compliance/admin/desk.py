@@ -170,6 +170,8 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
     def take(self, request: HttpRequest, object_id: str, *, step: Step) -> HttpResponseBase:
         """Take a step, or show the page again with what was typed and why it was refused."""
         record, user = self._found(request, object_id), person(request)
+        if not self.has_view_permission(request, record):
+            raise PermissionDenied  # before any page: a step's address shows the record too
         if request.method != "POST":
             messages.error(request, NOT_BY_READING)
             page = self._home(request, record, status=405)

@@ -237,13 +237,12 @@ def _refuse_to_fork(last: AuditCheckpoint | None) -> None:
     """Compare the tree with the last state in the database and with the head outside it."""
     if last is None and _head() is None:  # the first sealing of all
         _keep_head(_sign(0, tree.EMPTY), 0)
-    _continues(_known_head(), last.size if last else 0)
+    _continues(_known(_head()), last.size if last else 0)
     if last:
         _continues(notes.open_checkpoint(last.note, _verifier()), last.size)
 
 
-def _known_head() -> Checkpoint:
-    head = _head()
+def _known(head: Checkpoint | None) -> Checkpoint:
     if head is None:
         raise BadNote("The head kept outside the database is gone; put it back.")
     return head
@@ -296,10 +295,12 @@ class _Bad(Exception):
 
 def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
     """Check the log from index `since` on, and against an outside `checkpoint` if there is one."""
-    signed, unsealed = latest(), AuditOutbox.objects.count()
-    size = signed.size if signed else 0
+    size, unsealed = 0, AuditOutbox.objects.count()
     try:
-        root = _verify(signed, size, since, checkpoint)
+        # The head first: it follows its state, so what is read after it is not behind it.
+        head, signed = _head(), latest()
+        size = signed.size if signed else 0
+        root = _verify(signed, head, since, checkpoint)
     except _Bad as bad:
         return Report(size, "", unsealed, bad.index, str(bad))
     except ValueError as error:
@@ -307,14 +308,17 @@ def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
     return Report(size, root.hex(), unsealed)
 
 
-def _verify(signed: AuditCheckpoint | None, size: int, since: int, checkpoint: str | None) -> bytes:
+def _verify(
+    signed: AuditCheckpoint | None, head: Checkpoint | None, since: int, checkpoint: str | None
+) -> bytes:
+    size = signed.size if signed else 0
     # 1. Each entry still says what its leaf was made of, and the tiles hold exactly these leaves.
     _check_leaves(min(since, size) // tree.WIDTH * tree.WIDTH, size)
     # 2. The tree is the one that was signed last.
     root = _check_signed(signed) if signed else tree.EMPTY
     # 3. It continues the head kept outside the database, and the checkpoint handed in.
-    if signed or _head():
-        _continues(_known_head(), size)
+    if signed or head:
+        _continues(_known(head), size)
     if checkpoint is not None:
         _continues(notes.open_checkpoint(checkpoint, _verifier()), size)
     # 4. What waits for the sealer is whole, and no entry came in past the writer.

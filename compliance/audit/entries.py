@@ -27,7 +27,7 @@ from compliance.errors import Malformed, Refused
 
 M = TypeVar("M", bound=models.Model)
 
-MASK = "***"
+ERASED = "auditentry.erased"
 SALT = 32
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _DIFFS = ("created", "updated", "deleted", "accessed")  # by the code of AbstractLogEntry.Action
@@ -173,22 +173,13 @@ def record(
     return entry
 
 
-def watch(model: type[M], *, exclude: tuple[str, ...] = (), mask: tuple[str, ...] = ()) -> type[M]:
-    """Let django-auditlog write the field diffs of `model`; bytes are left out."""
-    # A BinaryField in the diff makes django-auditlog 3.4.1 crash on save.
-    binary = [f.name for f in model._meta.fields if isinstance(f, models.BinaryField)]
-    auditlog.register(
-        model,
-        exclude_fields=[*exclude, *binary],
-        mask_fields=list(mask),
-        mask_callable=f"{masked.__module__}.{masked.__name__}",
-    )
+def watch(model: type[M], *, exclude: tuple[str, ...] = ()) -> type[M]:
+    """Let django-auditlog write the field diffs of `model`; words and bytes are left out."""
+    # Free text may name anybody. A BinaryField makes django-auditlog 3.4.1 crash on save.
+    silent = (models.TextField, models.BinaryField)
+    left_out = [field.name for field in model._meta.fields if isinstance(field, silent)]
+    auditlog.register(model, exclude_fields=[*exclude, *left_out])
     return model
-
-
-def masked(value: str) -> str:
-    """Hide a value whole: the stock mask shows its second half."""
-    return MASK
 
 
 def canonical(value: dict[str, Any]) -> bytes:
@@ -262,14 +253,20 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
         return "has another public part than its leaf"
     if any(getattr(entry, name) != value for name, value in derived(entry).items()):
         return "has a column that does not follow from its public part"
-    if entry.salt is None:  # erased, and then wholly so
-        gone = all(getattr(entry, name) is None for name in _PRIVATE)
-        return None if gone else "has a private part that nothing vouches for"
+    if entry.salt is None:
+        return None if _is_erased(entry) else "has lost its private part, and nobody erased it"
     return (
         None
         if _is_kept(entry, bytes(entry.salt))
         else "has another private part than its commitment"
     )
+
+
+def _is_erased(entry: AuditEntry) -> bool:
+    """Tell whether the private part is wholly gone, and an entry of its own says so."""
+    gone = all(getattr(entry, name) is None for name in _PRIVATE)
+    said = AuditEntry.objects.filter(event=ERASED, object_pk=str(entry.pk))
+    return gone and said.exists()
 
 
 def _is_in(leaf: bytes, entry: AuditEntry) -> bool:

@@ -102,7 +102,7 @@ class TestAttach:
     ) -> None:
         decide(finding, because="Read.", by=ben)
         assert finding.state == "recorded"  # Ana's copy is older
-        with pytest.raises(WrongState, match=r"F-.* is (confirmed|dismissed); new evidence is a"):
+        with pytest.raises(WrongState, match=r"F-.* is (confirmed|dismissed); what is new be"):
             attach(finding)
         assert objects() == []
 
@@ -203,10 +203,32 @@ class TestRead:
         entry = noted("evidence.viewed")
         assert (entry.actor, entry.purpose) == (ben, "Second look.")
         assert entry.additional_data == {"start": 5, "stop": 9}
+        assert not View.objects.exists()
+        assert b"".join(pieces) == TEXT[5:9]
         view = View.objects.get()
         assert (view.item, view.viewed_by, view.is_whole) == (item, ben, False)
         assert str(view) == f"view {view.pk}"
-        assert b"".join(pieces) == TEXT[5:9]
+
+    def test_counts_as_whole_only_when_all_was_taken(
+        self, finding: Finding, attach: Attach, ben: User
+    ) -> None:
+        item = attach(finding, b"x" * (3 * 2**16))
+        pieces = evidence.read(item, purpose="Second look.", by=ben)
+        next(pieces)
+        pieces.close()  # type: ignore[attr-defined]
+        assert evidence.was_viewed(item) == "none"
+        pieces = evidence.read(item, purpose="Second look.", by=ben)
+        next(pieces), next(pieces)
+        pieces.close()  # type: ignore[attr-defined]
+        assert evidence.was_viewed(item) == "part"
+        assert len(b"".join(evidence.read(item, purpose="Second look.", by=ben))) == item.size
+        assert evidence.was_viewed(item) == "whole"
+
+    def test_of_what_is_gone_is_no_view(self, item: Item, ben: User) -> None:
+        default_storage.delete(item.sealed_name)
+        with pytest.raises(Tampered, match="is gone"):
+            b"".join(evidence.read(item, purpose="Second look.", by=ben))
+        assert evidence.was_viewed(item) == "none"
 
     def test_serves_nothing_when_it_cannot_be_put_on_record(
         self, item: Item, ben: User, monkeypatch: pytest.MonkeyPatch

@@ -99,7 +99,7 @@ class TestAssertFacts:
     ) -> None:
         decide(bare, because="Read.", by=ben)
         assert bare.state == "recorded"  # Ana's copy is older
-        with pytest.raises(WrongState, match=r"F-.* is (confirmed|dismissed); its facts are froz"):
+        with pytest.raises(WrongState, match=r"F-.* is (confirmed|dismissed); what is new"):
             facts.assert_facts(bare, KNOWN, source=SOURCE, by=ana)
 
 

@@ -10,9 +10,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from compliance import findings
+from compliance import facts, findings
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Malformed, NotPermitted, SamePerson, Stale, WrongState
+from compliance.evidence import Item
 from compliance.findings import ALPHABET, Finding, Knowledge, State
 from compliance.roles import User
 
@@ -156,6 +157,26 @@ class TestConfirmAndDismiss:
     def test_want_a_reason(self, ana: User, ben: User, decide: Record, state: State) -> None:
         with pytest.raises(Malformed, match="A reason is missing"):
             decide(recorded(ana), because=" ", by=ben)
+
+    def test_are_refused_to_whoever_added_to_it(
+        self, ana: User, ben: User, attach: Callable[..., Item], decide: Record, state: State
+    ) -> None:
+        with_file, with_fact = recorded(ana), recorded(ana)
+        attach(with_file, by=ben)
+        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ben)
+        for finding in (with_file, with_fact):
+            with pytest.raises(SamePerson, match="Whoever recorded or added to a finding cannot"):
+                decide(finding, because="Seen.", by=ben)
+
+    def test_are_refused_to_whoever_did_not_see_what_was_added(
+        self, ana: User, ben: User, attach: Callable[..., Item], decide: Record, state: State
+    ) -> None:
+        with_file, with_fact = recorded(ana), recorded(ana)
+        attach(with_file)
+        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ana)
+        for finding in (with_file, with_fact):
+            with pytest.raises(Stale):
+                decide(finding, because="Seen.", version=1, by=ben)
 
     def test_are_refused_to_whoever_read_an_older_version(
         self, ana: User, ben: User, decide: Record, state: State

@@ -76,7 +76,7 @@ class TestDesk:
     ) -> None:
         page = sits(ana).takes(finding, "confirm", because="I am sure.")
         assert page.said == [
-            "The person who recorded a finding cannot decide on it. Ask a colleague."
+            "Whoever recorded or added to a finding cannot decide. Ask a colleague."
         ]
         finding.refresh_from_db()
         assert finding.state == "recorded"

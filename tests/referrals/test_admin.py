@@ -293,7 +293,9 @@ class TestClient:
         [
             ({"client_id": "l e e"}, "A client id is made of letters, digits and hyphens"),
             ({"public_key": ""}, "Public key (JWK): This field is required."),
-            ({"public_key": "age1x"}, "Public key (JWK): Enter a valid JSON."),
+            ({"public_key": "age1x"}, "Public key (JWK): Paste the whole key, from { to }."),
+            ({"public_key": "[" * 9999}, "Public key (JWK): Paste the whole key, from { to }."),
+            ({"public_key": '{"kty": "OKP", "crv": "Ed25519", "x": "\\ud800"}'}, "This is not an"),
             ({"public_key": "[1]"}, "Public key (JWK): Paste the whole key, from { to }."),
             ({"public_key": '{"kty": "OKP"}'}, "This is not an Ed25519 public key in JWK form."),
             ({"public_key": '{"kty": "OKP", "crv": "Ed25519", "x": 5}'}, "This is not an Ed25519"),

@@ -94,6 +94,14 @@ class TestApprove:
 
 
 class TestRevoke:
+    def test_makes_room_for_another_agency_that_answers_for_the_authority(
+        self, agency: Agency, carla: User, cleo: User
+    ) -> None:
+        agencies.revoke(agency, because="Merged.", by=carla)
+        again = agencies.enrol(authority="bka", name="The new desk", by=cleo)
+        agencies.approve(again, by=carla)
+        assert agencies.for_recipient("bka") == again
+
     def test_ends_what_an_agency_gets_and_its_programs_may_do(
         self, agency: Agency, lee: LiaisonClient, carla: User
     ) -> None:

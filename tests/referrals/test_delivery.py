@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,23 @@ class TestDeliver:
             delivery.deliver(sealed, theirs)
         assert Attempt.objects.count() == 1
         assert events(sealed).count("referral.delivered") == 1
+
+    def test_comes_too_late_once_the_key_is_revoked(
+        self, sealed: Referral, wire: Wire, carla: User
+    ) -> None:
+        sent = delivery.transmit(sealed)
+        agencies.revoke_key(sealed.bundle.agency_key, because="Stolen.", by=carla)
+        with pytest.raises(KeyUnusable, match="was revoked or expired while it was used"):
+            delivery.deliver(sealed, sent)
+        sealed.refresh_from_db()
+        assert sealed.state == State.SEALED
+
+    def test_is_of_the_bytes_that_are_sealed_now(self, sealed: Referral, wire: Wire) -> None:
+        attempt, said = delivery.transmit(sealed)
+        with pytest.raises(Stale, match="was sealed anew while the channel had the old one"):
+            delivery.deliver(sealed, (attempt, replace(said, sha256="0" * 64)))
+        sealed.refresh_from_db()
+        assert sealed.state == State.SEALED
 
     def test_comes_too_late_once_the_referral_is_withdrawn(
         self, sealed: Referral, wire: Wire, carla: User

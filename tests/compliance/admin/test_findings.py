@@ -234,7 +234,7 @@ class TestAttach:
     ) -> None:
         findings.confirm(finding, because="Seen.", by=ben)
         page = sits(ana).takes(finding, "attach", upload=post(), **typed)
-        assert page.said == [f"{finding} is confirmed; new evidence is a new finding."]
+        assert page.said == [f"{finding} is confirmed; what is new belongs to a new finding."]
         assert "Attach evidence" not in page.content.decode()
         assert stored() == []
 
@@ -309,7 +309,7 @@ class TestConfirmAndDismiss:
         assert "You recorded this finding. A colleague decides on it." in text
         page = seat.takes(finding, step, because="I am sure.")
         assert page.said == [
-            "The person who recorded a finding cannot decide on it. Ask a colleague."
+            "Whoever recorded or added to a finding cannot decide. Ask a colleague."
         ]
         finding.refresh_from_db()
         assert finding.state == "recorded"
@@ -322,7 +322,7 @@ class TestConfirmAndDismiss:
         text = page.content.decode()
         assert "I know the street." in text
         assert f'<details class="step step-{step}" open>' in text
-        assert '<input type="hidden" name="version" value="1"' in text
+        assert '<input type="hidden" name="version" value="2"' in text
 
     def test_want_a_reason(
         self, sits: Sits, ben: User, finding: Finding, step: str, state: str
@@ -353,7 +353,7 @@ class TestConfirmAndDismiss:
         assert "Dismissed by ben" in text
         assert "I know the street." not in text
         finding.refresh_from_db()
-        assert (finding.dismissed_by, finding.version) == (ben, 2)
+        assert (finding.dismissed_by, finding.version) == (ben, 3)
 
     def test_are_refused_to_counsel(
         self, sits: Sits, carla: User, finding: Finding, step: str, state: str
@@ -372,8 +372,9 @@ class TestOpen:
         answer = sits(ben).takes(item, "open", purpose="Second reading.")
         entry = AuditEntry.objects.get(event="evidence.viewed")
         assert (entry.actor, entry.purpose) == (ben, "Second reading.")
-        assert View.objects.get().viewed_by == ben
+        assert not View.objects.exists()
         assert b"".join(answer.streaming_content) == b"Tonight."
+        assert View.objects.get().viewed_by == ben
 
     def test_sends_a_file_that_no_browser_shows_or_keeps(
         self, sits: Sits, ben: User, item: Item

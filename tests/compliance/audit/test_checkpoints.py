@@ -185,6 +185,22 @@ class TestHead:
         assert "not signed by" in log.verify().problem
 
 
+class TestVerify:
+    def test_raises_no_alarm_while_the_log_is_being_sealed(self, small_log, write, monkeypatch):
+        write(9)
+        small_log.seal_due()
+        check = checkpoints._check_leaves
+
+        def meanwhile(*span):
+            check(*span)
+            write(3)
+            small_log.seal_due()
+
+        monkeypatch.setattr(checkpoints, "_check_leaves", meanwhile)
+        report = small_log.verify()
+        assert (report.problem, report.size) == (None, 10)
+
+
 class TestReceipt:
     def test_there_is_none_before_sealing(self, log, write):
         entry = write(1)[0]
