@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 # --- where things are
 STATE_DIR = Path(env.text("DUTYLINE_STATE_DIR", str(BASE_DIR / "var")))  # embedded database, keys
 STORAGE = env.text("DUTYLINE_STORAGE", str(STATE_DIR / "evidence"))  # directory of sealed evidence
-ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # how strict
+ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # or production
 SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
 KEY_PROVIDERS = env.words("DUTYLINE_KEY_PROVIDERS", "local")  # who wraps file keys

@@ -25,8 +25,9 @@ OUTCOMES = {
 }
 OPENING = """\
 Dutyline takes three findings from record to receipt. All three are invented: no event, no person,
-no account stands behind them. The rooms, the law, the keys and the log are the real ones. Two
-sample desks play the agencies: programs of their own, with their own private keys."""
+no account stands behind them. The rooms, the keys and the log are the real ones. The rules cite
+real law; no counsel has verified them yet. Two sample desks play the agencies: programs of their
+own, with their own private keys."""
 
 
 def tell(account: Mapping[str, Any], go_on: Iterable[str]) -> Iterator[str]:
@@ -98,7 +99,7 @@ def _timing(referral: Mapping[str, Any]) -> str:
     day = "" if due.date() == done.date() else f" on {due:%d %B}"
     spare = referral["seconds_to_spare"]
     margin = f"{abs(spare) // 60} min {abs(spare) % 60} s {'to spare' if spare >= 0 else 'LATE'}"
-    return f"due at {_clock(due)}{day}, {delivered}: {margin}"
+    return f"due at {_clock(due)}{day} (our policy), {delivered}: {margin}"
 
 
 def _sealed(referral: Mapping[str, Any]) -> str:

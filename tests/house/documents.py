@@ -39,6 +39,8 @@ def settings() -> str:
         "|---|---|---|",
     ]
     for name, default, meaning in LINE.findall(source):
+        if default.startswith("("):  # a choice, whose first is the default
+            default = default.split(",")[0]
         shown = re.sub(r'["()]|^str', "", default.replace("BASE_DIR / ", "")) or "empty"
         parts.append(f"| `{name}` | {shown} | {meaning} |")
     return "\n".join(parts) + "\n"

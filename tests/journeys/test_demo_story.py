@@ -58,17 +58,18 @@ class TestStory:
             (
                 DUE + timedelta(seconds=61),
                 61,
-                "due at 09:01:01 UTC, delivered at 09:00:00 UTC: 1 min 1 s to spare",
+                "due at 09:01:01 UTC (our policy), delivered at 09:00:00 UTC: 1 min 1 s to spare",
             ),
             (
                 DUE - timedelta(seconds=61),
                 -61,
-                "due at 08:58:59 UTC, delivered at 09:00:00 UTC: 1 min 1 s LATE",
+                "due at 08:58:59 UTC (our policy), delivered at 09:00:00 UTC: 1 min 1 s LATE",
             ),
             (
                 DUE + timedelta(days=1),
                 86400,
-                "due at 09:00:00 UTC on 02 March, delivered at 09:00:00 UTC: 1440 min 0 s to spare",
+                "due at 09:00:00 UTC on 02 March (our policy), delivered at 09:00:00 UTC:"
+                " 1440 min 0 s to spare",
             ),
         ],
     )

@@ -173,7 +173,7 @@ class TestOpen:
 
     def test_says_so_when_counsel_has_not_signed(self, sender, out):
         del sender.keys[COUNSELS]
-        assert "There is no signature of counsel in this bundle." in run(sender, out)
+        assert "Counsel signed in the log" in run(sender, out)
 
     def test_leaves_sealed_what_the_manifest_does_not_name(self, sender, out):
         sender.changes = {"data/more.age": sealed(b"unsigned")}

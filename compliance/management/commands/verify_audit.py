@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from compliance.audit import checkpoints
 from compliance.errors import KeyUnusable
@@ -39,6 +40,11 @@ class Command(BaseCommand):
             report = checkpoints.verify(since=since or 0, checkpoint=outside)
         except KeyUnusable as refusal:
             raise CommandError(refusal.message) from refusal
+        except DatabaseError as error:
+            raise CommandError(
+                "There is no log in this database yet. manage.py up makes one; the demo's own is in"
+                " DUTYLINE_STATE_DIR=var/demo."
+            ) from error
         except OSError as error:
             raise CommandError(
                 f"The log's key or head cannot be read: {error.strerror}."

@@ -36,7 +36,10 @@ MANAGE = Path(settings.BASE_DIR) / "manage.py"
 class Command(BaseCommand):
     """`manage.py demo [--out DIR] [--json]`."""
 
-    help = "Takes three invented findings from record to receipt, and tells what happened."
+    help = (
+        "Takes three invented findings from record to receipt, and tells what happened."
+        " Wipes first what an earlier demo left under var/demo."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Take --out and --json. `--here` is how the command calls itself in its own state."""

@@ -134,7 +134,7 @@ class _Opening:
         service = self._signer(SIGNATURE, message, allowed)
         self.say(f"The service's signature is good, by {_one_line(service.principals)}.")
         if COUNSEL not in self.bag.members:
-            self.say("There is no signature of counsel in this bundle.")
+            self.say("Counsel signed in the log: manifest.json has the entry and its receipt.")
             return
         counsel = self._signer(COUNSEL, message, allowed)
         if counsel.key == service.key:

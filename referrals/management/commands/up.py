@@ -26,7 +26,7 @@ OURSELVES = ("localhost", HERE)
 FIRST_ACCOUNTS = """
 There is no account yet. Two reviewers and one counsel can take a finding through; a second counsel
 signs the provider's profile, a custodian enrols agencies. Make each of them with:
-  manage.py createsuperuser --username ana --email ana@example.org --role reviewer
+  .venv/bin/python manage.py createsuperuser --username ana --email ana@example.org --role reviewer
 Roles: reviewer, counsel, custodian, auditor."""
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command, load_command_class
+from django.db import DatabaseError
 
-from compliance.audit import entries
+from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
 
 
@@ -145,6 +146,16 @@ class TestVerifyAudit:
     def test_wrong_usage_is_said(self, args):
         with pytest.raises(CommandError, match=r"no index|not allowed|expected one"):
             run("verify_audit", *args)
+
+    def test_says_where_the_log_is_when_this_database_has_none(self, sealed, monkeypatch):
+        def fail(**kwargs):
+            raise DatabaseError("no such table")
+
+        monkeypatch.setattr(checkpoints, "verify", fail)
+        with pytest.raises(
+            CommandError, match=r"There is no log in this database yet\. manage\.py up"
+        ):
+            run("verify_audit")
 
 
 class TestVerifyReceipt:
