@@ -10,6 +10,7 @@ from django.utils import timezone
 from compliance import audit, evidence, findings, releases, roles
 from compliance.errors import Malformed, SamePerson, WrongState
 from compliance.findings import Finding
+from compliance.lifecycle import by_a_second_person
 from compliance.roles import Permission, User
 
 
@@ -49,11 +50,7 @@ class ProviderProfile(models.Model):
                 condition=models.Q(signed_at__isnull=True, signed_by__isnull=True)
                 | models.Q(signed_at__isnull=False, signed_by__isnull=False),
             ),
-            models.CheckConstraint(
-                name="profile_signed_by_a_second_person",
-                condition=models.Q(signed_by__isnull=True)
-                | ~models.Q(signed_by=models.F("recorded_by")),
-            ),
+            by_a_second_person("profile", "signed", "recorded"),
         ]
 
     def __str__(self) -> str:

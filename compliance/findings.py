@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from compliance import audit, lifecycle, roles
 from compliance.errors import Malformed, SamePerson, WrongState
-from compliance.lifecycle import stamped
+from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # nothing that is misread aloud: no 0 O 1 I L U
@@ -90,11 +90,7 @@ class Finding(models.Model):
         constraints = [
             stamped("finding", State.CONFIRMED),
             stamped("finding", State.DISMISSED),
-            models.CheckConstraint(
-                name="finding_confirmed_by_a_second_person",
-                condition=models.Q(confirmed_by__isnull=True)
-                | ~models.Q(confirmed_by=models.F("recorded_by")),
-            ),
+            by_a_second_person("finding", "confirmed", "recorded"),
         ]
 
     def __str__(self) -> str:

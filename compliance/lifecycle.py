@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from django.db import models, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from compliance import audit
@@ -70,6 +70,14 @@ def stamped(model: str, state: str, *, by: bool = True) -> models.CheckConstrain
         empty &= Q(**{f"{state}_by__isnull": True})
     return models.CheckConstraint(
         name=f"{model}_{state}_is_stamped", condition=filled | empty & ~Q(state=state)
+    )
+
+
+def by_a_second_person(model: str, state: str, first: str) -> models.CheckConstraint:
+    """Return the constraint that whoever stamped `first` did not stamp `state` as well."""
+    return models.CheckConstraint(
+        name=f"{model}_{state}_by_a_second_person",
+        condition=Q(**{f"{state}_by__isnull": True}) | ~Q(**{f"{state}_by": F(f"{first}_by")}),
     )
 
 
@@ -180,11 +188,6 @@ def _do(row: Work, owed: models.QuerySet[Any], act: Callable[..., object], prepa
             give_back(row, error)
             return False
     return record is not None
-
-
-def owed(topic: str) -> models.QuerySet[Work]:
-    """Return what is still to be done for `topic`, oldest first."""
-    return Work.objects.filter(topic=topic, done_at__isnull=True).order_by("available_at")
 
 
 def failing() -> models.QuerySet[Work]:

@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
-from compliance.audit.context import Acting, acting_late, new_cid, user_ref
+from compliance.audit.context import Acting, acting_late, client_ref, new_cid, user_ref
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
 
@@ -40,7 +40,7 @@ class WhoActs:
 
         def ask() -> Acting:
             if client := getattr(request, "liaison", None):
-                return Acting(f"liaison:{client.client_id}", cid=cid, remote_addr=address)
+                return Acting(client_ref(client.client_id), cid=cid, remote_addr=address)
             # REST framework puts None here while nobody is authenticated.
             user = request.user if request.user and request.user.is_authenticated else None
             return Acting(user_ref(user) if user else "anonymous", user, cid, remote_addr=address)

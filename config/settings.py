@@ -56,7 +56,6 @@ MEDIA_ROOT = STORAGE
 MEDIA_URL = "/nowhere/"  # evidence is never served from a URL of its own
 FILE_UPLOAD_HANDLERS = ["compliance.vault.uploads.SealingUploadHandler"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "admin:index"
 
 INSTALLED_APPS = [

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import QuerySet
@@ -9,7 +10,7 @@ from django.utils import timezone
 
 from compliance import audit, lifecycle, releases, roles
 from compliance.errors import KeyUnusable, Malformed, Refused, SamePerson
-from compliance.lifecycle import stamped
+from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 from compliance.vault import age
 
@@ -60,11 +61,7 @@ class Agency(models.Model):
             ),
             stamped("agency", State.APPROVED),
             stamped("agency", State.REVOKED),
-            models.CheckConstraint(
-                name="agency_approved_by_a_second_person",
-                condition=models.Q(approved_by__isnull=True)
-                | ~models.Q(approved_by=models.F("added_by")),
-            ),
+            by_a_second_person("agency", "approved", "added"),
         ]
 
     def __str__(self) -> str:
@@ -98,11 +95,7 @@ class AgencyKey(models.Model):
         constraints = [
             stamped("agencykey", State.APPROVED),
             stamped("agencykey", State.REVOKED),
-            models.CheckConstraint(
-                name="agencykey_approved_by_a_second_person",
-                condition=models.Q(approved_by__isnull=True)
-                | ~models.Q(approved_by=models.F("added_by")),
-            ),
+            by_a_second_person("agencykey", "approved", "added"),
         ]
 
     def __str__(self) -> str:
@@ -133,7 +126,7 @@ def enrol(*, authority: str, name: str, environment: str = "test", by: User) -> 
 def approve(agency: Agency, *, by: User) -> Agency:
     """Approve an agency that a colleague enrolled."""
     roles.require(by, Permission.APPROVE_AGENCY)
-    _require_second(agency, by)
+    require_second(agency, by)
     return lifecycle.advance(agency, State.APPROVED, by=by)
 
 
@@ -169,7 +162,7 @@ def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -
 def approve_key(key: AgencyKey, *, fingerprint: str, by: User) -> AgencyKey:
     """Approve a key: `fingerprint` is what the agency read out over another channel."""
     roles.require(by, Permission.APPROVE_AGENCY)
-    _require_second(key, by)
+    require_second(key, by)
     heard = "".join(fingerprint.split()).lower()
     if heard != key.fingerprint:
         raise Malformed("The fingerprint that the agency read out is not the one of this key.")
@@ -219,6 +212,7 @@ def _usable_keys() -> QuerySet[AgencyKey]:
     )
 
 
-def _require_second(record: Agency | AgencyKey, by: User) -> None:
+def require_second(record: Any, by: User) -> None:
+    """Refuse the person who added a record as the one who approves it."""
     if record.added_by_id == by.pk:
         raise SamePerson("A second person must approve what you added.")

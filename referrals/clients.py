@@ -14,9 +14,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 from compliance import audit, lifecycle, roles
-from compliance.errors import Malformed, SamePerson
-from compliance.lifecycle import stamped
+from compliance.errors import Malformed
+from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
+from referrals import agencies
 from referrals.agencies import Agency, State
 
 TOKEN_LIFE = timedelta(minutes=5)
@@ -60,11 +61,7 @@ class LiaisonClient(models.Model):
         constraints = [
             stamped("liaisonclient", State.APPROVED),
             stamped("liaisonclient", State.REVOKED),
-            models.CheckConstraint(
-                name="liaisonclient_approved_by_a_second_person",
-                condition=models.Q(approved_by__isnull=True)
-                | ~models.Q(approved_by=models.F("added_by")),
-            ),
+            by_a_second_person("liaisonclient", "approved", "added"),
         ]
 
     def __str__(self) -> str:
@@ -172,8 +169,7 @@ def admit(
 def approve(client: LiaisonClient, *, thumbprint_heard: str, by: User) -> LiaisonClient:
     """Approve a client: the thumbprint (RFC 7638) is what the agency read out."""
     roles.require(by, Permission.APPROVE_AGENCY)
-    if client.added_by_id == by.pk:
-        raise SamePerson("A second person must approve what you added.")
+    agencies.require_second(client, by)
     if thumbprint_heard.strip() != thumbprint(client):
         raise Malformed("The thumbprint that the agency read out is not the one of this key.")
     return lifecycle.advance(client, State.APPROVED, by=by)

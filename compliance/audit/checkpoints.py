@@ -81,15 +81,23 @@ class AuditCheckpoint(models.Model):
 def ensure_key() -> Path:
     """Make the log's signing key unless it is there, and return where it is."""
     path = Path(settings.LOG_KEY_FILE)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    seed = base64.b64encode(secrets.token_bytes(32)) + b"\n"
-    with suppress(FileExistsError), open(path, "xb", opener=_private) as file:
-        file.write(seed)
+    if not path.exists():
+        draft = _draft(path, base64.b64encode(secrets.token_bytes(32)) + b"\n")
+        with suppress(FileExistsError):  # another process was faster
+            os.link(draft, path)
+        draft.unlink()
     return path
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _draft(path: Path, data: bytes) -> Path:
+    """Write a private file beside `path`, so that `path` can appear whole or not at all."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def _key() -> Ed25519PrivateKey:
@@ -162,13 +170,7 @@ def _keep_head(note: str, size: int) -> None:
     if head and head.size >= size:
         return
     path = Path(settings.LOG_HEAD_FILE)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    with open(fresh, "x", encoding="utf-8", opener=_private) as file:
-        file.write(note)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
+    _draft(path, note.encode()).replace(path)
 
 
 def _sign(size: int, root: bytes) -> str:
