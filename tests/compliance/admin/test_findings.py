@@ -376,6 +376,16 @@ class TestOpen:
         assert b"".join(answer.streaming_content) == b"Tonight."
         assert View.objects.get().viewed_by == ben
 
+    def test_counts_as_seen_only_what_was_taken_when_the_browser_goes_away(
+        self, sits: Sits, ben: User, finding: Finding, attach: Callable[..., Item]
+    ) -> None:
+        item = attach(finding, b"x" * (3 * 2**16))
+        answer = sits(ben).takes(item, "open", purpose="Second reading.")
+        coming = iter(answer.streaming_content)
+        assert len(next(coming)) + len(next(coming)) < item.size
+        answer.close()
+        assert View.objects.get().is_whole is False
+
     def test_sends_a_file_that_no_browser_shows_or_keeps(
         self, sits: Sits, ben: User, item: Item
     ) -> None:
