@@ -350,10 +350,8 @@ class LogDesk(Desk):
     )  # fmt: skip
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return where the record is that the entry is about, if the desk shows its kind."""
-        model = record.content_type.model_class()
-        if not self.admin_site.is_registered(model):
-            return {}
-        if not self.admin_site.get_model_admin(model).has_view_permission(request):
-            return {}
-        return {"about": address(model(pk=record.object_pk))}
+        """Return where the record is that the entry is about, if this desk shows it to the reader."""
+        site, model = self.admin_site, record.content_type.model_class()
+        if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
+            return {"about": address(model(pk=record.object_pk))}
+        return {}

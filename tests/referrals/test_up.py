@@ -198,8 +198,10 @@ class TestFirstStart:
                 time.sleep(0.05)
             told = screen.read_text()
             (line,) = (each for each in told.splitlines() if "createsuperuser" in each)
+            python, *words = line.split()
+            assert python == ".venv/bin/python"
             done = subprocess.run(
-                [sys.executable, *line.split(), "--noinput"],
+                [sys.executable, *words, "--noinput"],
                 cwd=ROOT, env=around, capture_output=True, text=True,
             )  # fmt: skip
             assert (done.returncode, done.stderr) == (0, "")

@@ -11,6 +11,7 @@ from compliance import facts, preservation, releases
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
+from compliance.findings import Finding
 from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.roles import User
@@ -169,6 +170,14 @@ class TestLog:
         )
         text = sits(otto).reads(about_a_person.first())
         assert "The record that this entry is about" not in text
+
+    def test_points_auditors_to_no_matter(
+        self, sits: Sits, otto: User, carla: User, finding: Finding
+    ) -> None:
+        entry = AuditEntry.objects.get(event="finding.recorded")
+        link = f'href="/admin/compliance/finding/{finding.pk}/"'
+        assert link in sits(carla).reads(entry)
+        assert link not in sits(otto).reads(entry)
 
     def test_is_closed_to_reviewers_and_custodians(
         self, sits: Sits, ana: User, cleo: User, profile: ProviderProfile
