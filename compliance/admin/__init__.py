@@ -350,7 +350,7 @@ class LogDesk(Desk):
     )  # fmt: skip
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return where the record is that the entry is about, if this desk shows it to the reader."""
+        """Return where the record is that the entry is about, if its reader may see it."""
         site, model = self.admin_site, record.content_type.model_class()
         if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
             return {"about": address(model(pk=record.object_pk))}
