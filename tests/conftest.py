@@ -138,8 +138,9 @@ def unguarded(db: None) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own_state(settings: Any, tmp_path: Path) -> None:
+def _own_state(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Give every test keys, a log head and a storage of its own."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)  # no test pulls the plug
     settings.MEDIA_ROOT = settings.STORAGE = str(tmp_path / "evidence")
     settings.KEYS_DIR = tmp_path / "keys"
     settings.LOG_KEY_FILE = settings.KEYS_DIR / "log-signing-key"
