@@ -1,5 +1,6 @@
 """The cast: Ana and Ben review, Carla and Dora are counsel, Cleo keeps keys, Otto audits."""
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django import conf
 from django.contrib.messages import get_messages
 from django.db import connection
-from django.test import Client, TransactionTestCase
+from django.test import Client, TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
 from joserfc.jwk import OKPKey
@@ -44,6 +46,7 @@ effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
 PASSWORD = "correct-horse-battery"  # noqa: S105
 NOW = datetime.now(UTC).replace(microsecond=0)
+SERIAL = itertools.count()
 
 PROVIDER: dict[str, Any] = {
     "provider.service_roles": ["hosting_public", "hosting_private", "ecs_public", "rcs_public"],
@@ -137,17 +140,49 @@ def unguarded(db: None) -> None:
     lift_triggers()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick() -> Iterator[None]:
+    """Spare the tests what only a person's password and a disk in danger need."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(os, "fsync", lambda handle: None)  # no test pulls the plug
+    with override_settings(
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        WHITENOISE_AUTOREFRESH=True,  # look for a static file when asked, not at each start
+    ):
+        yield
+    patch.undo()
+
+
 @pytest.fixture(autouse=True)
-def _own_state(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every test keys, a log head and a storage of its own."""
-    monkeypatch.setattr(os, "fsync", lambda handle: None)  # no test pulls the plug
-    settings.MEDIA_ROOT = settings.STORAGE = str(tmp_path / "evidence")
-    settings.KEYS_DIR = tmp_path / "keys"
-    settings.LOG_KEY_FILE = settings.KEYS_DIR / "log-signing-key"
-    settings.LOG_HEAD_FILE = settings.KEYS_DIR / "log-head"
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.WHITENOISE_AUTOREFRESH = True  # look for a static file when asked, not at each start
-    checkpoints.ensure_key()
+def _own_state(
+    settings: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give every test a place of its own for keys, log head and storage, as yet unmade."""
+    home = tmp_path_factory.getbasetemp() / f"state-{next(SERIAL)}"
+    settings.MEDIA_ROOT = str(home / "evidence")
+    for name, value in {
+        "STORAGE": settings.MEDIA_ROOT,
+        "KEYS_DIR": home / "keys",
+        "LOG_KEY_FILE": home / "keys" / "log-signing-key",
+        "LOG_HEAD_FILE": home / "keys" / "log-head",
+    }.items():
+        monkeypatch.setattr(conf.settings, name, value)  # nobody listens to these
+
+
+@pytest.fixture
+def log_key(_own_state: None) -> Path:
+    """The log's own signing key."""
+    return checkpoints.ensure_key()
+
+
+@pytest.fixture
+def db(db: None, log_key: Path) -> None:
+    """A database of the test's own, whose log can be signed."""
+
+
+@pytest.fixture
+def transactional_db(transactional_db: None, log_key: Path) -> None:
+    """The same, in which a test sees what a commit does."""
 
 
 @pytest.fixture
@@ -220,10 +255,9 @@ def record(ana: User) -> Callable[..., Finding]:
             }
             | changes
         )
-        facts.assert_facts(
-            finding, IMMINENT if known is None else known, source="review of the post", by=ana
-        )
-        finding.refresh_from_db()
+        if known:
+            facts.assert_facts(finding, known, source="review of the post", by=ana)
+            finding.refresh_from_db()
         return finding
 
     return make
@@ -231,8 +265,16 @@ def record(ana: User) -> Callable[..., Finding]:
 
 @pytest.fixture
 def finding(record: Callable[..., Finding]) -> Finding:
-    """A recorded finding."""
+    """A recorded finding, of which no fact is known yet."""
     return record()
+
+
+@pytest.fixture
+def imminent(finding: Finding, ana: User) -> Finding:
+    """The same finding, with every fact of an imminent threat in Germany."""
+    facts.assert_facts(finding, IMMINENT, source="review of the post", by=ana)
+    finding.refresh_from_db()
+    return finding
 
 
 @pytest.fixture
@@ -274,10 +316,10 @@ def profile(carla: User, dora: User) -> facts.ProviderProfile:
 
 @pytest.fixture
 def proposed(
-    profile: facts.ProviderProfile, finding: Finding, item: Item, ben: User, worker: None
+    profile: facts.ProviderProfile, imminent: Finding, item: Item, ben: User, worker: None
 ) -> Determination:
     """The determination of the confirmed finding, proposed by the worker."""
-    return determinations.propose(findings.confirm(finding, because="Credible.", by=ben))
+    return determinations.propose(findings.confirm(imminent, because="Credible.", by=ben))
 
 
 @pytest.fixture

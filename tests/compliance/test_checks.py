@@ -38,7 +38,9 @@ class TestKeysArePrivate:
         assert keys_are_private() == []
 
     @pytest.mark.parametrize("mode", [0o604, 0o640, 0o620, 0o601])
-    def test_names_each_key_that_others_may_touch(self, settings: Any, mode: int) -> None:
+    def test_names_each_key_that_others_may_touch(
+        self, settings: Any, log_key: Path, mode: int
+    ) -> None:
         for name in ("kek-2026", "kek-2027"):
             (settings.KEYS_DIR / name).write_bytes(b"")
             (settings.KEYS_DIR / name).chmod(mode)
@@ -49,7 +51,7 @@ class TestKeysArePrivate:
         ]
         assert all(each.is_serious() for each in found)
 
-    def test_lets_everybody_read_the_head_of_the_log(self, settings: Any) -> None:
+    def test_lets_everybody_read_the_head_of_the_log(self, settings: Any, log_key: Path) -> None:
         Path(settings.LOG_HEAD_FILE).write_text("A signed state.")
         Path(settings.LOG_HEAD_FILE).chmod(0o644)
         assert keys_are_private() == []

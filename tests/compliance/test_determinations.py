@@ -23,7 +23,6 @@ from compliance.errors import (
 )
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
-from compliance.lifecycle import Work
 from compliance.releases import Release
 from compliance.roles import Role, User
 
@@ -33,9 +32,9 @@ YES = "The duty holds."
 
 
 @pytest.fixture
-def confirmed(profile: ProviderProfile, finding: Finding, ben: User) -> Finding:
+def confirmed(profile: ProviderProfile, imminent: Finding, ben: User) -> Finding:
     """The finding that Ana recorded, confirmed by Ben."""
-    return findings.confirm(finding, because="Credible.", by=ben)
+    return findings.confirm(imminent, because="Credible.", by=ben)
 
 
 @pytest.fixture
@@ -133,37 +132,6 @@ class TestProposeDue:
         assert determinations.propose_due() == 1
         assert determinations.propose_due() == 0
         assert Determination.objects.get().finding == confirmed
-
-    def test_is_done_once_by_the_next_worker_when_one_was_killed_in_between(
-        self, confirmed: Finding, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def killed(row: Work) -> None:
-            assert Determination.objects.exists()
-            raise SystemExit
-
-        with monkeypatch.context() as patch:
-            patch.setattr(lifecycle, "finish", killed)
-            with pytest.raises(SystemExit):
-                determinations.propose_due()
-        assert not Determination.objects.exists()  # the effect went with the mark that it is done
-        assert determinations.propose_due() == 0  # its lease still runs
-        Work.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        assert determinations.propose_due() == 1
-        assert AuditEntry.objects.filter(event="determination.proposed").count() == 1
-
-    def test_takes_its_effect_back_when_the_lease_was_lost(
-        self, confirmed: Finding, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        propose = determinations.propose
-
-        def slowly(finding: Finding) -> Determination:
-            Work.objects.update(lease="another worker's")
-            return propose(finding)
-
-        monkeypatch.setattr(determinations, "propose", slowly)
-        assert determinations.propose_due() == 0
-        assert not Determination.objects.exists()
-        assert not AuditEntry.objects.filter(event="determination.proposed").exists()
 
     def test_shows_no_word_of_the_facts_when_the_law_cannot_read_them(
         self, confirmed: Finding, ana: User, caplog: pytest.LogCaptureFixture

@@ -179,17 +179,17 @@ class TestProfile:
 
 class TestSnapshot:
     def test_reads_knowledge_classes_and_clocks_off_the_records(
-        self, profile: ProviderProfile, finding: Finding, item: Item
+        self, profile: ProviderProfile, imminent: Finding, item: Item
     ) -> None:
-        known = facts.snapshot(finding)
+        known = facts.snapshot(imminent)
         assert known["facts"]["knowledge.level"] == "actual_knowledge"
-        assert known["facts"]["data.available_classes"] == facts.available_classes(finding)
+        assert known["facts"]["data.available_classes"] == facts.available_classes(imminent)
         assert known["facts"]["provider.size"] == "large"
         assert known["facts"]["threat.imminent"] is True
         assert known["clocks"] == {
-            "suspicion": f"{finding.suspicion_at:%Y-%m-%dT%H:%M:%SZ}",
-            "belief": f"{finding.belief_at:%Y-%m-%dT%H:%M:%SZ}",
-            "actual_knowledge": f"{finding.actual_at:%Y-%m-%dT%H:%M:%SZ}",
+            "suspicion": f"{imminent.suspicion_at:%Y-%m-%dT%H:%M:%SZ}",
+            "belief": f"{imminent.belief_at:%Y-%m-%dT%H:%M:%SZ}",
+            "actual_knowledge": f"{imminent.actual_at:%Y-%m-%dT%H:%M:%SZ}",
         }
 
     def test_holds_nothing_of_another_finding(self, record: Record, ben: User) -> None:

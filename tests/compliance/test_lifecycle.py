@@ -271,6 +271,22 @@ class TestPull:
         row = Work.objects.get(done_at__isnull=True)
         assert "was lost; another worker took it" in row.last_error
 
+    def test_leaves_all_to_the_next_worker_when_one_was_killed_in_between(
+        self, finding: Finding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def killed(row: Work) -> None:
+            assert self.is_greeted(finding)
+            raise SystemExit
+
+        with monkeypatch.context() as patch:
+            patch.setattr(lifecycle, "finish", killed)
+            with pytest.raises(SystemExit):
+                lifecycle.pull("greet", Finding.objects.all(), self.greet)
+        assert not self.is_greeted(finding)  # the effect went with the mark that it is done
+        assert lifecycle.pull("greet", Finding.objects.all(), self.greet) == 0  # the lease runs
+        elapse()
+        assert lifecycle.pull("greet", Finding.objects.all(), self.greet) == 1
+
     @pytest.mark.parametrize(
         ("error", "shown"),
         [

@@ -8,11 +8,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from compliance import determinations, lifecycle, preservation
+from compliance import determinations, preservation
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination, Obligation
 from compliance.errors import Malformed, NotPermitted, WrongState
-from compliance.lifecycle import Work
 from compliance.preservation import HOUSE_PERIOD, Hold
 from compliance.roles import User
 
@@ -108,37 +107,6 @@ class TestPlaceDue:
     def test_leaves_what_nobody_signed(self, proposed: Determination) -> None:
         assert preservation.place_due() == 0
         assert not Hold.objects.exists()
-
-    def test_is_done_once_by_the_next_worker_when_one_was_killed_in_between(
-        self, signed: Determination, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def killed(row: Work) -> None:
-            assert Hold.objects.exists()
-            raise SystemExit
-
-        with monkeypatch.context() as patch:
-            patch.setattr(lifecycle, "finish", killed)
-            with pytest.raises(SystemExit):
-                preservation.place_due()
-        assert not Hold.objects.exists()  # the effect went with the mark that it is done
-        assert preservation.place_due() == 0  # its lease still runs
-        Work.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
-        assert preservation.place_due() == 1
-        assert AuditEntry.objects.filter(event="hold.placed").count() == 1
-
-    def test_takes_its_effect_back_when_the_lease_was_lost(
-        self, signed: Determination, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        place = preservation.place
-
-        def slowly(determination: Determination) -> Hold:
-            Work.objects.update(lease="another worker's")
-            return place(determination)
-
-        monkeypatch.setattr(preservation, "place", slowly)
-        assert preservation.place_due() == 0
-        assert not Hold.objects.exists()
-        assert not AuditEntry.objects.filter(event="hold.placed").exists()
 
 
 class TestRelease:

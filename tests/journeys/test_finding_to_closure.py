@@ -21,6 +21,7 @@ from referrals import bundles, delivery, docket, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
+from tests.conftest import IMMINENT
 
 Make = Callable[..., Any]
 
@@ -30,7 +31,7 @@ def test_finding_to_closure(
     agency: Agency, lee: LiaisonClient, identity: age.Identity, liaison_key: OKPKey,
 ) -> None:  # fmt: skip
     # Findings and evidence: Ana records what she found and attaches the post.
-    finding: Finding = record()
+    finding: Finding = record(IMMINENT)
     item: Item = attach(finding, b"Tonight.", "post.txt")
     # Ben reads it, then confirms.
     assert b"".join(evidence.read(item, purpose="Second review.", by=ben)) == b"Tonight."

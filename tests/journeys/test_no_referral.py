@@ -36,10 +36,10 @@ def propose(finding: Finding, ben: User) -> Determination:
 
 
 def test_declined(
-    finding: Finding, item: object, profile: object, ben: User, carla: User, agency: Agency
+    imminent: Finding, item: object, profile: object, ben: User, carla: User, agency: Agency
 ) -> None:
     # The law asks for a report, but Carla finds that the account was taken over, and declines.
-    proposed = propose(finding, ben)
+    proposed = propose(imminent, ben)
     assert [report["to"] for report in determinations.firm(proposed, "duty")] == ["bka"]
     declined = determinations.decline(proposed, because="The account was taken over.", by=carla)
     # Nothing leaves, nothing is held, and the decision is final and on record.
@@ -53,7 +53,7 @@ def test_declined(
 
 
 def test_withdrawn(
-    finding: Finding,
+    imminent: Finding,
     item: object,
     profile: object,
     ben: User,
@@ -62,7 +62,7 @@ def test_withdrawn(
     lee: LiaisonClient,
 ) -> None:
     # Carla signs, the worker enters the referral; then it turns out to be somebody else's account.
-    determinations.sign(propose(finding, ben), because="The duty holds.", by=carla)
+    determinations.sign(propose(imminent, ben), because="The duty holds.", by=carla)
     assert docket.enter_due() == 1
     entered = Referral.objects.get()
     withdrawn = docket.withdraw(entered, because="It is another person's account.", by=carla)

@@ -35,6 +35,7 @@ from referrals.bundles import Bundle, Draft, SealedHeader
 from referrals.docket import Referral
 from referrals.management import demo_samples
 from referrals.sealing import bag, sshsig
+from tests.conftest import IMMINENT
 
 Make = Callable[..., Any]
 
@@ -87,6 +88,7 @@ def marked(
 ) -> Referral:  # fmt: skip
     """A referral of a finding that has a marked word in every class of what it holds."""
     finding = record(
+        IMMINENT,
         statement=MARKS["SUSP"],
         particulars={name: {"said": MARKS[name]} for name in findings.CLASSES},
     )
@@ -504,7 +506,7 @@ class TestServiceKey:
 
     @pytest.mark.parametrize("text", ["", "c2hvcnQ=", "not base64"])
     def test_is_refused_when_the_file_is_no_key(self, settings: Any, text: str) -> None:
-        settings.KEYS_DIR.mkdir(exist_ok=True)
+        settings.KEYS_DIR.mkdir(parents=True)
         (settings.KEYS_DIR / "service-signing-key").write_text(text)
         with pytest.raises(KeyUnusable, match="The service's signing key file is not base64 of 32"):
             bundles.service_key()

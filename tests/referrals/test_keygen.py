@@ -2,6 +2,7 @@
 
 import stat
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,6 @@ def keygen() -> str:
 
 class TestKeygen:
     def test_makes_three_private_keys_and_shows_public_halves(self, settings: Any) -> None:
-        settings.LOG_KEY_FILE.unlink()  # the tests' own state comes with it
         told = keygen()
         kek = settings.KEYS_DIR / f"kek-{timezone.now().year}"
         made = [settings.LOG_KEY_FILE, settings.KEYS_DIR / "service-signing-key", kek]
@@ -60,7 +60,7 @@ class TestKeygen:
         ],
     )
     def test_overwrites_no_file_that_is_broken(
-        self, settings: Any, name: str, sentence: str
+        self, settings: Any, log_key: Path, name: str, sentence: str
     ) -> None:
         (settings.KEYS_DIR / name).write_text("not a key")
         with pytest.raises(CommandError, match=sentence):
@@ -68,8 +68,7 @@ class TestKeygen:
         assert (settings.KEYS_DIR / name).read_text() == "not a key"
 
     def test_says_in_one_line_when_there_is_no_place_for_keys(self, settings: Any) -> None:
-        settings.LOG_KEY_FILE.unlink()
-        settings.KEYS_DIR.rmdir()
+        settings.KEYS_DIR.parent.mkdir()
         settings.KEYS_DIR.touch()
         with pytest.raises(CommandError, match=r"^FileExistsError: .*keys'$"):
             keygen()

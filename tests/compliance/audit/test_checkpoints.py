@@ -19,30 +19,26 @@ def head(settings):
 
 
 class TestKey:
-    def test_it_is_made_once_and_only_its_owner_reads_it(self, log_file):
-        before = log_file.read_bytes()
-        assert checkpoints.ensure_key() == log_file
-        assert log_file.read_bytes() == before
-        assert log_file.stat().st_mode & 0o777 == 0o600
+    def test_it_is_made_once_and_only_its_owner_reads_it(self, log_key):
+        before = log_key.read_bytes()
+        assert checkpoints.ensure_key() == log_key
+        assert log_key.read_bytes() == before
+        assert log_key.stat().st_mode & 0o777 == 0o600
 
-    def test_its_public_side_is_named_after_the_log(self, settings):
+    def test_its_public_side_is_named_after_the_log(self, settings, log_key):
         settings.LOG_ORIGIN = "log.example.org"
         assert notes.read_vkey(checkpoints.vkey()).name == "log.example.org"
 
-    def test_a_missing_key_is_refused_with_what_to_do(self, log_file):
-        log_file.unlink()
+    def test_a_missing_key_is_refused_with_what_to_do(self, log_key):
+        log_key.unlink()
         with pytest.raises(KeyUnusable, match=r"manage\.py keygen"):
             checkpoints.vkey()
 
     @pytest.mark.parametrize("content", [b"%%%", b"AAAA", b""])
-    def test_a_malformed_key_is_refused(self, log_file, content):
-        log_file.write_bytes(content)
+    def test_a_malformed_key_is_refused(self, log_key, content):
+        log_key.write_bytes(content)
         with pytest.raises(KeyUnusable, match="not base64 of 32 bytes"):
             checkpoints.vkey()
-
-    @pytest.fixture
-    def log_file(self, settings):
-        return Path(settings.LOG_KEY_FILE)
 
 
 class TestSealDue:
