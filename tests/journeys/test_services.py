@@ -89,15 +89,15 @@ class TestCelery:
         self,
         celery: None,
         profile: facts.ProviderProfile,
-        finding: Finding,
+        imminent: Finding,
         item: Item,
         agency: Agency,
         ben: User,
         carla: User,
     ) -> None:
-        findings.confirm(finding, because="Credible and specific.", by=ben)
+        findings.confirm(imminent, because="Credible and specific.", by=ben)
         proposed = wait_for(
-            lambda: determinations.Determination.objects.filter(finding=finding).first(),
+            lambda: determinations.Determination.objects.filter(finding=imminent).first(),
             "the determination",
         )
         determinations.sign(proposed, because="The duty holds.", by=carla)
