@@ -1,12 +1,10 @@
-"""The cast: Ana and Ben review, Carla and Dora are counsel, Cleo keeps keys, Otto audits."""
+"""What every test has: its own state, its own keys, and a seat at the desk for whoever asks."""
 
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +15,10 @@ from django.db import connection
 from django.test import Client, TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
-from joserfc.jwk import OKPKey
 
-from compliance import determinations, evidence, facts, findings
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
-from compliance.determinations import Determination
-from compliance.evidence import Item
-from compliance.findings import Finding
-from compliance.roles import Role, User
-from compliance.vault import age, uploads
-from referrals import agencies, bundles, clients, delivery, docket
-from referrals.agencies import Agency
-from referrals.clients import LiaisonClient, Scope
-from referrals.docket import Referral
+from compliance.roles import User
 
 # Properties: a few examples while one works, many where everything is to be shown. The same ones
 # each time, so that a change is judged by itself.
@@ -44,45 +32,8 @@ effort.register_profile(
 effort.register_profile("many", effort.get_profile("few"), max_examples=150)
 effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
-PASSWORD = "correct-horse-battery"  # noqa: S105
-NOW = datetime.now(UTC).replace(microsecond=0)
+pytest_plugins = ["tests.cast"]
 SERIAL = itertools.count()
-
-PROVIDER: dict[str, Any] = {
-    "provider.service_roles": ["hosting_public", "hosting_private", "ecs_public", "rcs_public"],
-    "provider.main_establishment": "US",
-    "provider.eu_establishments": [],
-    "provider.eu_legal_rep": "IE",
-    "provider.offers_in": ["DE", "FR", "IE", "US"],
-    "provider.us_sca_covered": True,
-    "provider.controller_entity": "US",
-    "provider.gdpr_applies": True,
-    "provider.size": "large",
-    "counsel.tco_suspected_offence_reading": False,
-    "counsel.foreign_lea_under_2702b7": False,
-}
-IMMINENT: dict[str, Any] = {
-    "item.visibility": "public",
-    "item.contains_csam": False,
-    "activity.class": ["attack_threat", "planning"],
-    "activity.definition_source": ["dir2017_541_3_1"],
-    "activity.offence_stage": "likely",
-    "activity.pertains_to_crime": True,
-    "threat.to": ["life"],
-    "threat.imminent": True,
-    "purpose.exempt": "none",
-    "suspect.age_band": "adult",
-    "suspect.protected_role": [],
-    "consent.addressee_or_originator": False,
-    "emergency.good_faith_statement": True,
-    "emergency.without_delay": True,
-    "offence.location": ["DE"],
-    "target.location": ["DE"],
-    "suspect.location": ["DE"],
-    "location.ms_link": True,
-    "location.tco_ms_identification": "identified",
-    "location.dsa_ms_identification": "identified",
-}
 
 
 @pytest.hookimpl(wrapper=True)
@@ -154,9 +105,9 @@ def _quick() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _own_state(
+def home(
     settings: Any, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> Path:
     """Give every test a place of its own for keys, log head and storage, as yet unmade."""
     home = tmp_path_factory.getbasetemp() / f"state-{next(SERIAL)}"
     settings.MEDIA_ROOT = str(home / "evidence")
@@ -167,10 +118,11 @@ def _own_state(
         "LOG_HEAD_FILE": home / "keys" / "log-head",
     }.items():
         monkeypatch.setattr(conf.settings, name, value)  # nobody listens to these
+    return home
 
 
 @pytest.fixture
-def log_key(_own_state: None) -> Path:
+def log_key(home: Path) -> Path:
     """The log's own signing key."""
     return checkpoints.ensure_key()
 
@@ -183,228 +135,6 @@ def db(db: None, log_key: Path) -> None:
 @pytest.fixture
 def transactional_db(transactional_db: None, log_key: Path) -> None:
     """The same, in which a test sees what a commit does."""
-
-
-@pytest.fixture
-def person(db: None) -> Callable[[str, str], User]:
-    """Make a person with a role."""
-
-    def make(name: str, role: str) -> User:
-        with acting("command:tests"):
-            return User.objects.create_superuser(name, f"{name}@example.org", PASSWORD, role=role)
-
-    return make
-
-
-@pytest.fixture
-def ana(person: Callable[[str, str], User]) -> User:
-    return person("ana", Role.REVIEWER)
-
-
-@pytest.fixture
-def ben(person: Callable[[str, str], User]) -> User:
-    return person("ben", Role.REVIEWER)
-
-
-@pytest.fixture
-def carla(person: Callable[[str, str], User]) -> User:
-    return person("carla", Role.COUNSEL)
-
-
-@pytest.fixture
-def dora(person: Callable[[str, str], User]) -> User:
-    return person("dora", Role.COUNSEL)
-
-
-@pytest.fixture
-def cleo(person: Callable[[str, str], User]) -> User:
-    return person("cleo", Role.CUSTODIAN)
-
-
-@pytest.fixture
-def otto(person: Callable[[str, str], User]) -> User:
-    return person("otto", Role.AUDITOR)
-
-
-@pytest.fixture
-def worker() -> Iterator[None]:
-    """Act as the worker for the length of a test."""
-    with acting("system:worker"):
-        yield
-
-
-@pytest.fixture
-def record(ana: User) -> Callable[..., Finding]:
-    """Record a finding as Ana: by default a public announcement of an attack in Germany."""
-
-    def make(known: dict[str, Any] | None = None, **changes: Any) -> Finding:
-        finding = findings.record(
-            **{
-                "statement": "An account announces an attack on a market hall for this evening.",
-                "particulars": {
-                    "META": {"url": "https://social.example.org/p/1"},
-                    "ID": {"account": "@sample-1"},
-                    "TRAF": {"ip": "192.0.2.7", "port": "51234"},
-                },
-                "rungs": {
-                    "suspicion": NOW - timedelta(minutes=20),
-                    "reasonable_belief": NOW - timedelta(minutes=10),
-                    "actual_knowledge": NOW,
-                },
-                "by": ana,
-            }
-            | changes
-        )
-        if known:
-            facts.assert_facts(finding, known, source="review of the post", by=ana)
-            finding.refresh_from_db()
-        return finding
-
-    return make
-
-
-@pytest.fixture
-def finding(record: Callable[..., Finding]) -> Finding:
-    """A recorded finding, of which no fact is known yet."""
-    return record()
-
-
-@pytest.fixture
-def imminent(finding: Finding, ana: User) -> Finding:
-    """The same finding, with every fact of an imminent threat in Germany."""
-    facts.assert_facts(finding, IMMINENT, source="review of the post", by=ana)
-    finding.refresh_from_db()
-    return finding
-
-
-@pytest.fixture
-def attach(ana: User) -> Callable[..., Item]:
-    """Attach a small text to a finding as Ana."""
-
-    def make(
-        finding: Finding, data: bytes = b"Tonight.", name: str = "post.txt", **changes: Any
-    ) -> Item:
-        with uploads.seal(BytesIO(data), name, "text/plain") as upload:
-            item = evidence.attach(
-                finding,
-                upload,
-                **{
-                    "field_class": "C_pub",
-                    "acquired_at": NOW,
-                    "source_url": "https://social.example.org/p/1",
-                    "by": ana,
-                }
-                | changes,
-            )
-        finding.refresh_from_db()
-        return item
-
-    return make
-
-
-@pytest.fixture
-def item(finding: Finding, attach: Callable[..., Item]) -> Item:
-    """One public exhibit of the finding."""
-    return attach(finding)
-
-
-@pytest.fixture
-def profile(carla: User, dora: User) -> facts.ProviderProfile:
-    """The provider's own facts, recorded by Carla and signed by Dora."""
-    return facts.sign_profile(facts.record_profile(PROVIDER, by=carla), by=dora)
-
-
-@pytest.fixture
-def proposed(
-    profile: facts.ProviderProfile, imminent: Finding, item: Item, ben: User, worker: None
-) -> Determination:
-    """The determination of the confirmed finding, proposed by the worker."""
-    return determinations.propose(findings.confirm(imminent, because="Credible.", by=ben))
-
-
-@pytest.fixture
-def signed(proposed: Determination, carla: User) -> Determination:
-    """The determination, signed by Carla."""
-    return determinations.sign(proposed, because="The duty holds.", by=carla)
-
-
-@pytest.fixture
-def identity() -> age.Identity:
-    """The agency's own age identity."""
-    return age.generate_identity()
-
-
-@pytest.fixture
-def liaison_key() -> OKPKey:
-    """The liaison's own signing key."""
-    return OKPKey.generate_key("Ed25519")
-
-
-@pytest.fixture
-def enrol(cleo: User, carla: User) -> Callable[..., Agency]:
-    """Enrol an agency with a key, approved by a second person."""
-
-    def make(authority: str, identity: age.Identity) -> Agency:
-        agency = agencies.enrol(authority=authority, name=f"Sample desk {authority}", by=cleo)
-        agency = agencies.approve(agency, by=carla)
-        key = agencies.add_key(
-            agency, str(identity.recipient), expires_at=NOW + timedelta(days=90), by=cleo
-        )
-        agencies.approve_key(key, fingerprint=key.fingerprint, by=carla)
-        return agency
-
-    return make
-
-
-@pytest.fixture
-def admit(cleo: User, carla: User) -> Callable[..., LiaisonClient]:
-    """Admit a client of an agency, approved by a second person."""
-
-    def make(agency: Agency, key: OKPKey, client_id: str = "lee", **changes: Any) -> LiaisonClient:
-        client = clients.admit(
-            agency,
-            **{
-                "client_id": client_id,
-                "public_key": key.as_dict(private=False),
-                "scopes": list(Scope.values),
-                "expires_at": NOW + timedelta(days=90),
-                "by": cleo,
-            }
-            | changes,
-        )
-        return clients.approve(client, thumbprint_heard=clients.thumbprint(client), by=carla)
-
-    return make
-
-
-@pytest.fixture
-def agency(enrol: Callable[..., Agency], identity: age.Identity) -> Agency:
-    """The agency that answers for Germany."""
-    return enrol("bka", identity)
-
-
-@pytest.fixture
-def lee(agency: Agency, admit: Callable[..., LiaisonClient], liaison_key: OKPKey) -> LiaisonClient:
-    """Lee's client at that agency."""
-    return admit(agency, liaison_key)
-
-
-@pytest.fixture
-def entered(signed: Determination, agency: Agency) -> Referral:
-    """The referral, entered in the docket."""
-    return docket.enter(signed.obligations.get())
-
-
-@pytest.fixture
-def sealed(entered: Referral) -> Referral:
-    """The referral, sealed to the agency's key."""
-    return bundles.seal(entered, bundles.prepare(entered)).referral
-
-
-@pytest.fixture
-def delivered(sealed: Referral) -> Referral:
-    """The referral, within the agency's reach."""
-    return delivery.deliver(sealed, delivery.transmit(sealed))
 
 
 class Seat:

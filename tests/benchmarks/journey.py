@@ -34,7 +34,7 @@ from compliance.vault import age, uploads
 from referrals import agencies, bundles, clients, delivery, docket, receipts
 from referrals.docket import Referral
 from tests.benchmarks import measure, scratch
-from tests.conftest import IMMINENT, PROVIDER
+from tests.cast import IMMINENT, PROVIDER
 
 EXHIBIT = 100_000  # bytes
 WRITES = ("INSERT", "UPDATE", "DELETE")

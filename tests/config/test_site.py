@@ -24,7 +24,7 @@ from referrals import agencies, clients, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
-from tests.conftest import NOW, PASSWORD
+from tests.cast import NOW, PASSWORD
 
 Sits = Callable[[User], Any]
 

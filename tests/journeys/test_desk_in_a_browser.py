@@ -15,7 +15,7 @@ from compliance.determinations import Determination
 from compliance.evidence import View
 from compliance.findings import Finding
 from compliance.roles import User
-from tests.conftest import IMMINENT, NOW, PASSWORD
+from tests.cast import IMMINENT, NOW, PASSWORD
 
 try:
     from playwright.sync_api import Page, sync_playwright

@@ -21,7 +21,7 @@ from referrals import bundles, delivery, docket, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
-from tests.conftest import IMMINENT
+from tests.cast import IMMINENT
 
 Make = Callable[..., Any]
 

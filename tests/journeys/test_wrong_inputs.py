@@ -17,7 +17,8 @@ from referrals import docket
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
-from tests.conftest import NOW, Seat
+from tests.cast import NOW
+from tests.conftest import Seat
 from tests.referrals.api.conftest import LIST, Program
 
 Sits = Callable[[User], Seat]

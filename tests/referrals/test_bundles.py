@@ -35,7 +35,7 @@ from referrals.bundles import Bundle, Draft, SealedHeader
 from referrals.docket import Referral
 from referrals.management import demo_samples
 from referrals.sealing import bag, sshsig
-from tests.conftest import IMMINENT
+from tests.cast import IMMINENT
 
 Make = Callable[..., Any]
 
