@@ -8,6 +8,7 @@ it left in the database and in the files is put back, byte for byte, for those t
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ BUILDERS: dict[str, Callable[["Stage"], Any]] = {}
 class Scene:
     """What a set of records left behind."""
 
-    made: dict[str, Any]
+    made: dict[str, Callable[[], Any]]  # a deleted record forgets its key, so none is kept here
     rows: Rows
     files: Path
 
@@ -47,12 +48,14 @@ class Stage:
         if scene:
             _put(scene.rows)
             shutil.copytree(scene.files, self.home, dirs_exist_ok=True)
-            self.made = {name: _again(each) for name, each in scene.made.items()}
+            self.made = {name: again() for name, again in scene.made.items()}
             return
         for name in names:
             self[name]
         if connection.vendor == "sqlite":  # rows are put back there as they were read
-            self.scenes[key] = Scene(dict(self.made), _rows(), self._kept())
+            self.scenes[key] = Scene(
+                {name: _again(each) for name, each in self.made.items()}, _rows(), self._kept()
+            )
 
     def _kept(self) -> Path:
         kept = self.store / f"scene-{len(self.scenes)}"
@@ -60,11 +63,11 @@ class Stage:
         return kept
 
 
-def _again(made: Any) -> Any:
-    """Return a record as it is read from the database; what is no record is the same again."""
+def _again(made: Any) -> Callable[[], Any]:
+    """Return how a record is read once more; what is no record is the same again."""
     if isinstance(made, models.Model):
-        return type(made)._default_manager.get(pk=made.pk)
-    return made
+        return partial(type(made)._default_manager.get, pk=made.pk)
+    return lambda: made
 
 
 def _types() -> int:
