@@ -1,18 +1,12 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Fact, canonical
-from compliance.jurisdictions.determine.moments import (
-    Situation,
-    instant,
-    later,
-    started,
-    written,
-)
+from compliance.jurisdictions.book import Fact, Rule, canonical
+from compliance.jurisdictions.determine import periods
+from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome
 from compliance.jurisdictions.determine.release import Release
 from compliance.jurisdictions.determine.reports import Claim, desk
@@ -28,7 +22,8 @@ Ends = dict[tuple[str, str], list[tuple[str | None, str]]]  # by subject and par
 def preserve(situation: Situation, found: Found) -> dict[str, Any] | None:
     """Return until when everything is kept: the latest end, and an open hold wins."""
     ends = [
-        (_end(each, "preserve", situation), each.rule.record) for each in _with(found, "preserve")
+        (periods.end(each, "preserve", situation), each.rule.record)
+        for each in _with(found, "preserve")
     ]
     if not ends:
         return None
@@ -58,7 +53,11 @@ def human(
 ) -> list[dict[str, Any]]:
     """Return what a person must look at, and because of which rules."""
     raised: dict[str, set[str]] = {}
-    pairs = [*_from_rules(situation, found, needs), *_from_conflicts(found, conflicts), *withheld]
+    pairs = [
+        *_from_rules(situation, found, needs),
+        *_from_conflicts(situation, conflicts),
+        *withheld,
+    ]
     owed = [*_notices(situation, found), *_without_basis(situation, found)]
     for reason, record in [*pairs, *owed, *_from_status(situation, found)]:
         raised.setdefault(reason, set()).add(record)
@@ -98,8 +97,8 @@ def assumed(
     for each in found.values():
         if each.live:
             used += _presumptions(each, situation)
-        if each.live and _may_be_longer(each, situation):
-            used += _safe_values(each, each.rule.then["silence"]["extend"]["when"], situation)
+        if when := periods.open_extension(each, situation):
+            used += _safe_values(each, when, situation)
         if each.live and each.value == UNDETERMINED and _is_for_safety(each):
             used += _safe_values(each, each.condition, situation)
     return sorted({canonical(each): each for each in used}.values(), key=canonical)
@@ -126,54 +125,10 @@ def _silences(situation: Situation, found: Found) -> Ends:
     """Return the ends of the silences that last, by subject and party."""
     lasting: Ends = {}
     for each in _with(found, "silence"):
-        end, hush = _end(each, "silence", situation), each.rule.then["silence"]
-        for party in hush["towards"]:
-            if end is None or end > written(situation.rule_time):
-                lasting.setdefault((hush["about"], party), []).append((end, each.rule.record))
+        hush, until = each.rule.then["silence"], periods.end(each, "silence", situation)
+        for party in hush["towards"] if periods.lasts(each, "silence", situation) else ():
+            lasting.setdefault((hush["about"], party), []).append((until, each.rule.record))
     return lasting
-
-
-def _end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
-    """Return the end of a period; one without end, or whose start nobody recorded, stays open."""
-    first, span = _first_end(outcome, effect, situation), outcome.rule.then[effect]
-    if first and _renewals(outcome, effect, situation)[0]:
-        first = later(first, span["renew"]["by"])
-    # A silence that may have been extended lasts: words cannot be taken back.
-    if first and "extend" in span and _weigh_extension(outcome, situation) != FAILS:
-        first = later(first, span["extend"]["by"])
-    return written(first) if first else None
-
-
-def _first_end(outcome: Outcome, effect: str, situation: Situation) -> datetime | None:
-    span = outcome.rule.then[effect]
-    start = started(span["from"], situation) if "from" in span else None
-    version = outcome.moment.version or {}
-    return later(start, version.get("for", span["for"])) if start else None
-
-
-def _renewals(outcome: Outcome, effect: str, situation: Situation) -> tuple[int, int]:
-    """Return how many renewals of a hold count, and how many do not.
-
-    Only one prolongs a hold, and only if it came while the first period ran.
-    """
-    renew = outcome.rule.then[effect].get("renew")
-    first = _first_end(outcome, effect, situation)
-    if renew is None or first is None:
-        return 0, 0
-    times = map(instant, situation.clocks.get(renew["from"], ()))
-    asked = [at for at in times if at <= situation.rule_time]
-    counted = int(any(at <= first for at in asked))
-    return counted, len(asked) - counted
-
-
-def _weigh_extension(outcome: Outcome, situation: Situation) -> int:
-    return logic.weigh(outcome.rule.then["silence"]["extend"]["when"], situation.facts)
-
-
-def _may_be_longer(outcome: Outcome, situation: Situation) -> bool:
-    """Return whether it is unknown if a silence was extended."""
-    extends = "extend" in outcome.rule.then.get("silence", ()) and outcome.applies
-    return extends and _weigh_extension(outcome, situation) == UNDETERMINED
 
 
 def _notices(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
@@ -193,8 +148,8 @@ def _without_basis(situation: Situation, found: Found) -> Iterable[tuple[str, st
         if over and each.live and each.value == HOLDS:
             yield from ((reason, each.rule.record) for reason in each.rule.then.get("unkept", ()))
     for each in _with(found, "preserve"):
-        last = _end(each, "preserve", situation) == kept["until"]
-        if over or (last and _renewals(each, "preserve", situation)[1]):
+        last = periods.end(each, "preserve", situation) == kept["until"]
+        if over or (last and periods.renewals(each, "preserve", situation)[1]):
             yield "preservation_basis", each.rule.record
 
 
@@ -208,19 +163,20 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
                 yield entry["reason"], each.rule.record
 
 
-def _from_conflicts(found: Found, conflicts: list[dict[str, Any]]) -> Iterable[tuple[str, str]]:
-    excusing = {each.rule.record for each in found.values() if _knows_an_excuse(each)}
+def _from_conflicts(
+    situation: Situation, conflicts: list[dict[str, Any]]
+) -> Iterable[tuple[str, str]]:
     for each in conflicts:
         for duty in each["duties"]:
             yield "conflict", duty
             if each["blocking"]:
                 yield "blocking_conflict", duty
-            if duty in excusing:
+            if any(map(_knows_an_excuse, situation.rules.records[duty])):
                 yield "reasonable_excuse", duty
 
 
-def _knows_an_excuse(outcome: Outcome) -> bool:
-    return any(leaf["fact"] == EXCUSE for leaf in logic.leaves(outcome.rule.own))
+def _knows_an_excuse(rule: Rule) -> bool:
+    return any(leaf["fact"] == EXCUSE for leaf in logic.leaves(rule.own))
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:

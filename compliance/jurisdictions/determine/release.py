@@ -30,6 +30,7 @@ class Release:
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
         self.policies = [each for each in strips if each.rule.mode == "condition"]
         self.lifts = [each for each in found.values() if _may_lift(each)]
+        self._bars: dict[tuple[str, Desk, str], list[Outcome]] = {}
 
     def barring(self, field: str, desk: Desk, asking: Iterable[str] = ()) -> list[Outcome]:
         """Return the prohibitions that keep a field class from a desk, whoever asks for it.
@@ -38,11 +39,9 @@ class Release:
         exception may be for the reports of some rules alone: one that asks freely is enough.
         """
         found = [self._barring(field, desk, asker) for asker in sorted({*asking}) or [""]]
-        return (
-            []
-            if [] in found
-            else list({id(each): each for bars in found for each in bars}.values())
-        )
+        if [] in found:
+            return []
+        return list({each.rule.id: each for bars in found for each in bars}.values())
 
     def barred(self) -> dict[str, list[str]]:
         """Return the available classes that a prohibition bars, per recipient class."""
@@ -77,13 +76,16 @@ class Release:
                     yield name, sorted(known), bar.rule.record
 
     def _barring(self, field: str, desk: Desk, asker: str) -> list[Outcome]:
-        judged = self._judged(field)
-        return [
-            each
-            for each in self.prohibitions
-            if self._strips(each, judged, desk)
-            and min(each.value, self._exception(each, judged, desk, asker)) != FAILS
-        ]
+        cell = (field, desk, asker)
+        if cell not in self._bars:
+            judged = self._judged(field)
+            self._bars[cell] = [
+                each
+                for each in self.prohibitions
+                if self._strips(each, judged, desk)
+                and min(each.value, self._exception(each, judged, desk, asker)) != FAILS
+            ]
+        return self._bars[cell]
 
     def _strips(self, bar: Outcome, field: str, desk: Desk) -> bool:
         cells = bar.rule.then["strip"]

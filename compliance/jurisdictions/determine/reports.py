@@ -7,6 +7,7 @@ from typing import Any
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book import HOME_STATE, digest
+from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome
 from compliance.jurisdictions.determine.release import Asked, Desk, Release
@@ -62,8 +63,8 @@ def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
     if not outcome.is_open:
         return frozenset()
     wanted = logic.needs(outcome.condition, situation.facts)
-    if extend := outcome.rule.then.get("silence", {}).get("extend"):
-        wanted |= logic.needs(extend["when"], situation.facts)
+    if when := periods.open_extension(outcome, situation):
+        wanted |= logic.needs(when, situation.facts)
     for step, taken, asked in _steps(outcome, situation):
         if taken != FAILS:
             wanted |= asked

@@ -222,7 +222,8 @@ class TestAPeriod:
             # A renewal that comes late, or second, adds nothing; counsel names another ground.
             (["2026-02-22T00:00:01Z"], "2026-02-22T00:00:00Z", True),
             (["2026-02-10T00:00:00Z", "2026-02-20T00:00:00Z"], "2026-03-24T00:00:00Z", True),
-            # What is yet to come counts for nothing.
+            # What came before the request, or is yet to come, counts for nothing.
+            (["2026-01-22T00:00:00Z"], "2026-02-22T00:00:00Z", True),
             (["2026-02-10T00:00:00Z", "2026-03-02T00:00:00Z"], "2026-03-24T00:00:00Z", False),
         ],
     )
@@ -290,6 +291,12 @@ class TestAPeriod:
         used = {"fact": "order.extended", "as": True, "for": "xx-a"}
         assert (used in found["assumed"]) is assumed
         assert ("order.extended" in found["rules"]["xx-a"]["needs"]) is assumed
+
+    def test_of_a_silence_that_is_over_in_any_case_is_not_asked_about(self, enact: Enact) -> None:
+        extend = {"extend": {"when": OPEN, "by": "P1D"}}
+        rules = enact({"xx-a": hushes(span("P1D") | extend, "affected_user")})
+        found = said(rules, order="2026-02-20T00:00:00Z")
+        assert (found["silence"], found["assumed"], found["questions"]) == ([], [], [])
 
     def test_of_a_silence_that_is_not_imposed_is_not_asked_about(self, enact: Enact) -> None:
         extend = {"extend": {"when": OPEN, "by": "P6W"}}
