@@ -43,8 +43,7 @@ def certificate(rules: RuleSet, name: str, proof: Mapping[str, Any]) -> str:
     for number, step in enumerate(proof["chain"], start=1):
         lines += ["", f"Recipients, step {number}", *_tree(step, rules.vocabulary, 1)]
     for other, lift in proof["lifted_by"].items():
-        cells = f"{', '.join(lift['fields'])} towards {', '.join(lift['to'])}"
-        lines += ["", f"Exception {other} {lift['result']}: {cells}"]
+        lines += ["", f"Exception {other} {lift['result']}: {_cells(lift)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -102,21 +101,54 @@ def _consequences(shown: Rule, words: Vocabulary) -> Iterator[str]:
     then = shown.then
     if "report" in then:
         yield from _report(then["report"], words)
+    if "act" in then:
+        yield f"  act: {then['act']['what']}, within {then['act']['within']}"
+    if "notice" in then:
+        yield f"  notice to {then['notice']['to']} about {then['notice']['about']}"
     for effect in ("strip", "lift"):
         if effect in then:
-            cells = then[effect]
-            yield f"  {effect} {', '.join(cells['fields'])} towards {', '.join(cells['to'])}"
+            yield f"  {effect} {_cells(then[effect])}"
     for effect in ("preserve", "silence"):
         if effect in then:
             yield f"  {effect}{_span(then[effect])}"
+            yield from _longer(then[effect], words)
+    yield from _periods(shown)
+    for reason in then.get("unkept", ()):
+        yield f"  a person, if nothing asks to keep it: {words.reasons[reason]}"
     for reason in then.get("human", ()):
         yield f"  a person: {words.reasons[reason]}"
 
 
+def _cells(cells: Mapping[str, Any]) -> str:
+    """Return which classes are barred or freed, towards whom, and for whose reports alone."""
+    outside = f"countries outside {', '.join(cells.get('outside', ()))}"
+    towards = ", ".join(cells["to"]) if "to" in cells else outside
+    alone = f", for reports of {', '.join(cells['for'])} alone" if "for" in cells else ""
+    rest = f"; what stays barred beside it: {cells['rest']['code']}" if "rest" in cells else ""
+    return f"{', '.join(cells['fields'])} towards {towards}{alone}{rest}"
+
+
 def _span(effect: Mapping[str, Any]) -> str:
     towards = f" towards {', '.join(effect['towards'])}" if "towards" in effect else ""
+    about = f" about {effect['about']}" if "about" in effect else ""
     span = f"{effect['for']} from {effect['from']}" if "for" in effect else "until lifted"
-    return f"{towards}, {span}"
+    return f"{towards}{about}, {span}"
+
+
+def _longer(effect: Mapping[str, Any], words: Vocabulary) -> Iterator[str]:
+    if "renew" in effect:
+        renew = effect["renew"]
+        yield f"    {renew['by']} more for the first {renew['from']} that comes in time"
+    if "extend" in effect:
+        yield f"    {effect['extend']['by']} more if"
+        yield from _tree(effect["extend"]["when"], words, 3)
+
+
+def _periods(shown: Rule) -> Iterator[str]:
+    """Yield the versions that have a period of their own."""
+    for each in shown.versions:
+        if "for" in each:
+            yield f"    {each['for']} under the version from {each['from']}"
 
 
 def _report(report: Mapping[str, Any], words: Vocabulary) -> Iterator[str]:

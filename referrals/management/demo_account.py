@@ -95,14 +95,18 @@ def _seconds(earlier: datetime | None, later: datetime | None) -> int | None:
 
 
 def _why_not(explanation: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield each duty or permission that did not apply, and the first thing it lacked."""
-    for record, (rule, *_) in releases.rules().records.items():
-        told = explanation[rule.id]
-        if rule.mode not in ("duty", "permission") or told["outcome"] == "holds":
+    """Yield each law that binds the provider and asked for no report, and what it lacked first."""
+    for record, rules in releases.rules().records.items():
+        told = next((explanation[each.id] for each in rules if "report" in each.then), None)
+        if told is None or told["outcome"] == "holds" or _binds_others(told):
             continue
         parts = [told[key] for key in ("binds", "when") if key in told]
         lacked = next(_lacking(parts), None) if told["outcome"] == "fails" else None
         yield {"rule": record, "outcome": told["outcome"], "lacks": lacked}
+
+
+def _binds_others(told: Mapping[str, Any]) -> bool:
+    return "binds" in told and told["binds"]["result"] == "fails"
 
 
 def _lacking(parts: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

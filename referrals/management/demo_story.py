@@ -160,7 +160,8 @@ def _laws(names: Iterable[str]) -> str:
 
 
 def _law(record: str) -> str:
-    rule = releases.rules().records[record][0]
+    parts = releases.rules().records[record]
+    rule = next((each for each in parts if "report" in each.then), parts[0])
     return (
         f"{rule.cite}, {_books()[rule.regime]} ({record}): {rule.title[0].lower()}{rule.title[1:]}"
     )

@@ -1,10 +1,12 @@
 """The book: texts in, a checked rule set with one hash out, or every problem with its line."""
 
+from compliance.jurisdictions.book.consequences import UNION
 from compliance.jurisdictions.book.reading import read
-from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
+from compliance.jurisdictions.book.rules import HOME_STATE, Assertion, Rule, RuleSet
 from compliance.jurisdictions.book.strict import canonical, digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 
 __all__ = [
-    "HOME_STATE", "Fact", "Rule", "RuleSet", "Vocabulary", "canonical", "digest", "parse", "read",
+    "HOME_STATE", "UNION", "Assertion", "Fact", "Rule", "RuleSet", "Vocabulary", "canonical",
+    "digest", "parse", "read",
 ]  # fmt: skip

@@ -96,10 +96,9 @@ STEP = exactly_one(
         for mode in ("to", "all_of", "any_of")
     }
 )
-PERIOD_OR_LIFTED = {
-    "until": {"until": word("lifted")},
-    "for": {"for": PERIOD, "from": NAME},
-}
+HUSH = {"towards": many(WORD), "about": WORD}
+LONGER = {"renew": record({"from": NAME, "by": PERIOD})}
+EXTENDED = {"extend": record({"when": condition, "by": PERIOD})}
 REPORT = exactly_one({
     way: record(
         {way: shape, "fields": either(many(WORD), word("available"))},
@@ -110,20 +109,35 @@ REPORT = exactly_one({
     for way, shape in
     {"first_of": many(STEP), "to": many(RECIPIENT), "any_of": many(RECIPIENT)}.items()
 })  # fmt: skip
-STRIP = record({"fields": many(WORD), "to": many(WORD), "code": WORD})
+BAR = {"fields": many(WORD), "code": WORD}
 THEN = record({}, {
     "report": REPORT,
-    "preserve": exactly_one({name: record(keys) for name, keys in PERIOD_OR_LIFTED.items()}),
-    "silence": exactly_one({
-        name: record({**keys, "towards": many(WORD), "about": WORD})
-        for name, keys in PERIOD_OR_LIFTED.items()
+    "act": record({"what": text(), "within": text()}),
+    "notice": record({"to": WORD, "about": WORD}),
+    "preserve": exactly_one({
+        "until": record({"until": word("lifted")}),
+        "for": record({"for": PERIOD, "from": NAME}, LONGER),
     }),
-    "strip": STRIP,
-    "lift": record({"fields": many(WORD), "to": many(WORD)}),
+    "silence": exactly_one({
+        "until": record({"until": word("lifted"), **HUSH}),
+        "for": record({"for": PERIOD, "from": NAME, **HUSH}, EXTENDED),
+    }),
+    "strip": exactly_one({
+        "to": record({"to": many(WORD), **BAR}, {"reason": WORD}),
+        "outside": record({"outside": many(text(80)), **BAR}, {"reason": WORD}),
+    }),
+    "lift": record(
+        {"fields": many(WORD), "to": many(WORD)},
+        {"for": many(RULE_ID), "rest": record({"code": WORD, "reason": WORD})},
+    ),
+    "unkept": many(WORD),
     "human": many(WORD),
 })  # fmt: skip
 VERSIONS = many(
-    record({"from": day, "status": word(*STATUSES)}, {"renewal": condition, "successor": RULE_ID})
+    record(
+        {"from": day, "status": word(*STATUSES)},
+        {"renewal": condition, "successor": RULE_ID, "for": PERIOD},
+    )
 )
 
 RULEBOOK = record(
@@ -144,6 +158,8 @@ RULEBOOK = record(
     {
         "sources": many(record({"id": WORD, "title": text(), "url": ADDRESS})),
         "versions": VERSIONS, "binds": condition, "conditions": table(NAME, condition),
+        "claims": many(record({"name": text(), "covers": text(80), "given": condition})),
+        "context": many(record({"id": RULE_ID, "title": text(), "cite": text(), "says": text()})),
         "not_modelled": many(record({"what": text(), "accepted": flag})),
     },
 )  # fmt: skip

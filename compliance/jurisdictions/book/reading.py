@@ -1,11 +1,12 @@
 """Reading: texts into a rule set, or a refusal that names every problem at once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 from compliance.jurisdictions.book import forms, recipients
-from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
+from compliance.jurisdictions.book.consequences import ConsequenceReader
+from compliance.jurisdictions.book.rules import Assertion, Rule, RuleSet
 from compliance.jurisdictions.book.strict import digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 from compliance.jurisdictions.logic import Condition
@@ -20,10 +21,10 @@ ALLOWED = {
     "time": set(),
 }
 EFFECTS = {
-    "duty": {"report", "preserve", "human"},
+    "duty": {"report", "act", "notice", "preserve", "lift", "human"},
     "permission": {"report", "lift", "human"},
     "prohibition": {"strip", "silence", "preserve", "human"},
-    "condition": {"strip", "human"},
+    "condition": {"strip", "unkept", "human"},
 }
 
 
@@ -47,11 +48,12 @@ def read(texts: Mapping[str, str]) -> RuleSet:
     _settle(parsed)
     recipients.check(authorities, words, parsed[desks_in][1])
     _settle(parsed)
-    rules = _rules({name: parsed[name] for name in books}, words, authorities)
+    law = {name: parsed[name] for name in books}
+    rules = _rules(law, words, authorities)
+    claims = _claims(law, words, authorities, rules)
     _settle(parsed)
-    return RuleSet(
-        digest({name: data for name, (data, _) in parsed.items()}), words, authorities, rules
-    )
+    sha256 = digest({name: data for name, (data, _) in parsed.items()})
+    return RuleSet(sha256, words, authorities, rules, claims)
 
 
 def _miscounted(kinds: Mapping[str, list[str]]) -> list[Problem]:
@@ -93,7 +95,30 @@ def _rules(
         if rule.record != rule.id and rule.record in rules:
             report.add(("rules", number, "id"), f"{rule.record} is a rule; it has no parts.")
         _check_overrides(rule, rules, report, ("rules", number, "overrides"))
+        _check_lift(rule, rules, report, ("rules", number, "then", "lift", "for"))
     return rules
+
+
+def _claims(
+    books: Mapping[str, tuple[Any, Report]],
+    words: Vocabulary,
+    desks: Mapping[str, Any],
+    rules: Mapping[str, Rule],
+) -> tuple[Assertion, ...]:
+    """Return what the books claim of their rules; nobody has proved it yet."""
+    found = []
+    for book, report in books.values():
+        for number, entry in enumerate(book.get("claims", ())):
+            path: Path = ("claims", number)
+            rule, _, effect = entry["covers"].rpartition(".")
+            if effect not in getattr(rules.get(rule), "then", ()):
+                known = [f"{name}.{each}" for name in rules for each in rules[name].then]
+                report.unknown((*path, "covers"), "the effect", entry["covers"], known)
+            given = _RuleReader(words, desks, book, report, path).condition(
+                entry["given"], (*path, "given")
+            )
+            found.append(Assertion(book["regime"], entry["name"], rule, effect, given))
+    return tuple(found)
 
 
 def _check_head(
@@ -119,6 +144,17 @@ def _check_overrides(rule: Rule, rules: Mapping[str, Rule], report: Report, path
             report.add((*path, number), f"a policy cannot lift the statute {name}.")
 
 
+def _check_lift(rule: Rule, rules: Mapping[str, Rule], report: Report, path: Path) -> None:
+    """Report an exception for reports that nobody makes; a duty frees its own report alone."""
+    freed = rule.then.get("lift", {}).get("for", ())
+    reporting = {each.record for each in rules.values() if "report" in each.then}
+    for number, name in enumerate(freed):
+        if name not in reporting:
+            report.unknown((*path, number), "the record with a report", name, reporting)
+    if rule.mode == "duty" and "lift" in rule.then and [*freed] != [rule.record]:
+        report.add(path, f"a duty lifts a bar for its own reports alone: [{rule.record}].")
+
+
 class _RuleReader:
     """Reads one entry of a rulebook; what it cannot understand it reports."""
 
@@ -128,6 +164,7 @@ class _RuleReader:
         self.words, self.desks, self.book = words, desks, book
         self.report, self.path, self.parts = report, path, 0
         self.named: Mapping[str, Any] = book.get("conditions", {})
+        self.effects = ConsequenceReader(words, desks, report, self.condition)
 
     def rule(self, entry: Mapping[str, Any]) -> Rule:
         trigger = entry["trigger"]
@@ -141,7 +178,7 @@ class _RuleReader:
             binds=self._inherited(entry, "binds"),
             when=self.condition(entry["when"], (*self.path, "when")),
             exempt=self._inherited(entry, "exempt"),
-            then=self._then(entry["then"]),
+            then=self.effects.then(entry["then"], (*self.path, "then")),
             overrides=tuple(entry.get("overrides", ())),
             open=tuple(
                 self._open(number, each) for number, each in enumerate(entry.get("open", ()))
@@ -265,92 +302,10 @@ class _RuleReader:
             return version
         return {**version, "renewal": self.condition(version["renewal"], (*path, "renewal"))}
 
-    def _then(self, then: Mapping[str, Any]) -> Mapping[str, Any]:
-        path: Path = (*self.path, "then")
-        self._words((*path, "human"), "the reason", then.get("human", ()), self.words.reasons)
-        for effect in ("strip", "lift"):
-            entry, at = then.get(effect, {}), (*path, effect)
-            self._words(
-                (*at, "fields"),
-                "the class",
-                entry.get("fields", ()),
-                self.words.lists["field_classes"],
-            )
-            self._words(
-                (*at, "to"),
-                "the recipient class",
-                entry.get("to", ()),
-                self.words.recipient_classes,
-            )
-            self._words(
-                (*at, "code"),
-                "the code",
-                [entry["code"]] if "code" in entry else (),
-                self.words.codes,
-            )
-        silence = then.get("silence", {})
-        self._words(
-            (*path, "silence", "towards"),
-            "the party",
-            silence.get("towards", ()),
-            self.words.silence_parties,
-        )
-        for effect in ("preserve", "silence"):
-            clock = then.get(effect, {}).get("from")
-            self._words(
-                (*path, effect, "from"), "the clock", [clock] if clock else (), self.words.starts
-            )
-        if "report" not in then:
-            return then
-        return {**then, "report": self._report(then["report"], (*path, "report"))}
-
-    def _words(self, path: Path, what: str, given: Collection[str], known: Collection[str]) -> None:
-        for each in given:
-            if each not in known:
-                self.report.unknown(path, what, each, known)
-
-    def _report(self, raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        if raw["fields"] != "available":
-            self._words((*path, "fields"), "the class", raw["fields"], self.words.field_classes)
-        chain = [
-            (step, (*path, "first_of", number))
-            for number, step in enumerate(raw.get("first_of", ()))
-        ]
-        steps = [self._step(step, at) for step, at in chain or [(raw, path)]]
-        for (_, at), step in list(zip(chain, steps, strict=False))[:-1]:
-            if step["when"] is None:
-                self.report.add(
-                    at, "a step without a condition ends the chain; it must be the last."
-                )
-        limit = raw.get("deadline")
-        if limit and limit["hours"]["imminent"] > limit["hours"]["otherwise"]:
-            self.report.add((*path, "deadline"), "must not leave more time when a threat is near.")
-        return {"deadline": limit, "fields": raw["fields"], "steps": steps}
-
-    def _step(self, raw: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        way = next(name for name in ("to", "all_of", "any_of") if name in raw)
-        when = self.condition(raw["when"], (*path, "when")) if "when" in raw else None
-        for number, each in enumerate(raw[way]):
-            self._check_recipient(each, (*path, way, number))
-        return {"when": when, "way": way, "recipients": raw[way]}
-
-    def _check_recipient(self, entry: Mapping[str, Any], path: Path) -> None:
-        name, asked = entry["authority"], entry.get("each_of", ())
-        known = recipients.families(self.desks) if asked else self.desks
-        if name not in known:
-            self.report.unknown((*path, "authority"), "the authority", name, known)
-        countries = self.words.lists["countries"]
-        usable = {
-            fact.name
-            for fact in self.words.facts.values()
-            if fact.type == "set" and fact.values == countries
-        }
-        self._words((*path, "each_of"), "the set of countries", asked, {*usable, HOME_STATE})
-
     def _open(self, number: int, raw: Mapping[str, Any]) -> Mapping[str, Any]:
         path: Path = (*self.path, "open", number)
-        self._words((*path, "fact"), "the fact", [raw["fact"]], self.words.facts)
-        self._words((*path, "reason"), "the reason", [raw["reason"]], self.words.reasons)
+        self.effects.known((*path, "fact"), "the fact", [raw["fact"]], self.words.facts)
+        self.effects.known((*path, "reason"), "the reason", [raw["reason"]], self.words.reasons)
         given = self.condition(raw["given"], (*path, "given")) if "given" in raw else {"all": []}
         return {**raw, "given": given}
 
@@ -367,6 +322,9 @@ class _RuleReader:
 
     def _check_effects(self, rule: Rule) -> None:
         path: Path = (*self.path, "then")
+        spans = any("for" in rule.then.get(effect, ()) for effect in ("preserve", "silence"))
+        if not spans and any("for" in version for version in rule.versions):
+            self.report.add(path, "a version changes a period, and there is none.")
         for effect in sorted(rule.then.keys() - EFFECTS[rule.mode]):
             self.report.add((*path, effect), f"a {rule.mode} cannot have the effect {effect!r}.")
         if not rule.then:

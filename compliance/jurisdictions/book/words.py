@@ -18,8 +18,8 @@ FACTS = {
 CLOCKS = {"suspicion": False, "belief": False, "actual_knowledge": False, "new_event": True}
 CODES = ("not_required", "standing")
 REASONS = (
-    "blocking_conflict", "conflict", "no_duty", "preview_rule", "suspended_rule",
-    "unknown_validity",
+    "blocking_conflict", "conflict", "no_duty", "notice_due", "preservation_basis",
+    "preview_rule", "reasonable_excuse", "suspended_rule", "unknown_validity",
 )  # fmt: skip
 SPECIAL = {"ethnicity", "health", "philosophy", "politics", "race", "religion", "sexuality"}
 

@@ -44,7 +44,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
     needs = {name: reports.open_facts(each, situation) for name, each in found.items()}
     release = Release(situation, found)
     claims = reports.claims(situation, found)
-    made, conflicts = reports.merged(situation, claims, release)
+    made, conflicts, reasons = reports.merged(situation, claims, release)
     said = {
         "schema": "determination/1",
         "rule_set": rules.sha256,
@@ -56,7 +56,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "conflicts": conflicts,
         "preserve": effects.preserve(situation, found),
         "silence": effects.silence(situation, found),
-        "human": effects.human(situation, found, needs, conflicts),
+        "human": effects.human(situation, found, needs, conflicts, reasons),
         "questions": effects.questions(situation, found, needs),
         "assumed": effects.assumed(situation, found, claims, release),
     }

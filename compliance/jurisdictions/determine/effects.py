@@ -4,21 +4,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Fact, canonical
-from compliance.jurisdictions.determine.moments import Situation, later, started, written
+from compliance.jurisdictions.book import Fact, Rule, canonical
+from compliance.jurisdictions.determine import periods
+from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome
 from compliance.jurisdictions.determine.release import Release
-from compliance.jurisdictions.determine.reports import Claim
+from compliance.jurisdictions.determine.reports import Claim, desk
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
+
+EXCUSE = "excuse.reasonable"  # the defence that some duties know
 
 Found = Mapping[str, Outcome]
 Needs = Mapping[str, frozenset[str]]
+Ends = dict[tuple[str, str], list[tuple[str | None, str]]]  # by subject and party
 
 
 def preserve(situation: Situation, found: Found) -> dict[str, Any] | None:
     """Return until when everything is kept: the latest end, and an open hold wins."""
     ends = [
-        (_end(each, "preserve", situation), each.rule.record) for each in _with(found, "preserve")
+        (periods.end(each, "preserve", situation), each.rule.record)
+        for each in _with(found, "preserve")
     ]
     if not ends:
         return None
@@ -28,16 +33,8 @@ def preserve(situation: Situation, found: Found) -> dict[str, Any] | None:
 
 def silence(situation: Situation, found: Found) -> list[dict[str, Any]]:
     """Return who is told nothing, until when (None = until lifted); what has ended is left out."""
-    parties: dict[tuple[str, str], list[tuple[str | None, str]]] = {}
-    now = written(situation.rule_time)
-    for each in _with(found, "silence"):
-        end = _end(each, "silence", situation)
-        for party in each.rule.then["silence"]["towards"]:
-            if end is None or end > now:
-                subject = (each.rule.then["silence"]["about"], party)
-                parties.setdefault(subject, []).append((end, each.rule.record))
     kept: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for (about, party), ends in parties.items():
+    for (about, party), ends in _silences(situation, found).items():
         until = "" if any(end is None for end, _ in ends) else max(str(end) for end, _ in ends)
         because = tuple(sorted({record for _, record in ends}))
         kept.setdefault((about, until, because), []).append(party)
@@ -48,12 +45,21 @@ def silence(situation: Situation, found: Found) -> list[dict[str, Any]]:
 
 
 def human(
-    situation: Situation, found: Found, needs: Needs, conflicts: list[dict[str, Any]]
+    situation: Situation,
+    found: Found,
+    needs: Needs,
+    conflicts: list[dict[str, Any]],
+    withheld: Iterable[tuple[str, str]],
 ) -> list[dict[str, Any]]:
     """Return what a person must look at, and because of which rules."""
     raised: dict[str, set[str]] = {}
-    pairs = [*_from_rules(situation, found, needs), *_from_conflicts(conflicts)]
-    for reason, record in [*pairs, *_from_status(situation, found)]:
+    pairs = [
+        *_from_rules(situation, found, needs),
+        *_from_conflicts(situation, conflicts),
+        *withheld,
+    ]
+    owed = [*_notices(situation, found), *_without_basis(situation, found)]
+    for reason, record in [*pairs, *owed, *_from_status(situation, found)]:
         raised.setdefault(reason, set()).add(record)
     if not any(each.applies for each in _duties_to_report(found)):
         failed = {each.rule.record for each in _duties_to_report(found) if each.live}
@@ -85,11 +91,16 @@ def assumed(
         used.append({"fact": "threat.imminent", "as": True, "for": "timer"})
     if release.content_is_private and "C_pub" in release.available:
         used.append({"fact": "item.visibility", "as": "C_priv", "for": "release"})
+    for claim in made:
+        places = release.open_places(desk(situation, claim.to))
+        used += [{"fact": name, "as": known, "for": record} for name, known, record in places]
     for each in found.values():
         if each.live:
             used += _presumptions(each, situation)
+        if when := periods.open_extension(each, situation):
+            used += _safe_values(each, when, situation)
         if each.live and each.value == UNDETERMINED and _is_for_safety(each):
-            used += _safe_values(each, situation)
+            used += _safe_values(each, each.condition, situation)
     return sorted({canonical(each): each for each in used}.values(), key=canonical)
 
 
@@ -110,11 +121,36 @@ def _is_for_safety(outcome: Outcome) -> bool:
     return bool(guards.get(outcome.rule.mode, set()) & outcome.rule.then.keys())
 
 
-def _end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
-    """Return the end of a period; one without end, or whose start nobody recorded, stays open."""
-    span = outcome.rule.then[effect]
-    start = started(span["from"], situation) if "from" in span else None
-    return written(later(start, span["for"])) if start else None
+def _silences(situation: Situation, found: Found) -> Ends:
+    """Return the ends of the silences that last, by subject and party."""
+    lasting: Ends = {}
+    for each in _with(found, "silence"):
+        hush, until = each.rule.then["silence"], periods.end(each, "silence", situation)
+        for party in hush["towards"] if periods.lasts(each, "silence", situation) else ():
+            lasting.setdefault((hush["about"], party), []).append((until, each.rule.record))
+    return lasting
+
+
+def _notices(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
+    """Yield the notices that are owed; silence beats notice while it lasts."""
+    silences = _silences(situation, found)
+    for each in _with(found, "notice"):
+        notice = each.rule.then["notice"]
+        if (notice["about"], notice["to"]) not in silences:
+            yield "notice_due", each.rule.record
+
+
+def _without_basis(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
+    """Yield what is kept, or was removed, without a law that asks to keep it any longer."""
+    kept = preserve(situation, found) or {"until": ""}
+    over = kept["until"] <= written(situation.rule_time)  # "open" is later than any time
+    for each in found.values():
+        if over and each.live and each.value == HOLDS:
+            yield from ((reason, each.rule.record) for reason in each.rule.then.get("unkept", ()))
+    for each in _with(found, "preserve"):
+        last = periods.end(each, "preserve", situation) == kept["until"]
+        if over or (last and periods.renewals(each, "preserve", situation)[1]):
+            yield "preservation_basis", each.rule.record
 
 
 def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tuple[str, str]]:
@@ -127,12 +163,20 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
                 yield entry["reason"], each.rule.record
 
 
-def _from_conflicts(conflicts: list[dict[str, Any]]) -> Iterable[tuple[str, str]]:
+def _from_conflicts(
+    situation: Situation, conflicts: list[dict[str, Any]]
+) -> Iterable[tuple[str, str]]:
     for each in conflicts:
         for duty in each["duties"]:
             yield "conflict", duty
             if each["blocking"]:
                 yield "blocking_conflict", duty
+            if any(map(_knows_an_excuse, situation.rules.records[duty])):
+                yield "reasonable_excuse", duty
+
+
+def _knows_an_excuse(rule: Rule) -> bool:
+    return any(leaf["fact"] == EXCUSE for leaf in logic.leaves(rule.own))
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
@@ -170,12 +214,14 @@ def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, 
             yield {"fact": leaf["fact"], "as": value, "for": outcome.rule.record}
 
 
-def _safe_values(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
+def _safe_values(
+    outcome: Outcome, condition: logic.Condition, situation: Situation
+) -> Iterable[dict[str, Any]]:
     """Yield the open facts of a bar that applies for safety, as it reads them."""
-    for name in sorted(logic.needs(outcome.condition, situation.facts)):
+    for name in sorted(logic.needs(condition, situation.facts)):
         fact = situation.rules.vocabulary.facts[name]
         values = _values(fact)
-        keeping = [value for value in values if _keeps(outcome, {**situation.facts, name: value})]
+        keeping = [each for each in values if _keeps(condition, {**situation.facts, name: each})]
         some: Any = sorted(keeping) if len(keeping) < len(values) else None
         value = keeping[0] if len(keeping) == 1 else some
         yield {"fact": name, "as": value, "for": outcome.rule.record}
@@ -185,5 +231,5 @@ def _values(fact: Fact) -> tuple[Any, ...]:
     return {"bool": (False, True), "choice": fact.values}.get(fact.type, ())
 
 
-def _keeps(outcome: Outcome, facts: Mapping[str, Any]) -> bool:
-    return logic.weigh(outcome.condition, facts) != FAILS
+def _keeps(condition: logic.Condition, facts: Mapping[str, Any]) -> bool:
+    return logic.weigh(condition, facts) != FAILS

@@ -1,18 +1,28 @@
 """Release: which classes of data may go to whom. What nobody asks for stays."""
 
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
+from compliance.jurisdictions.book import UNION
 from compliance.jurisdictions.determine.moments import Situation
 from compliance.jurisdictions.determine.outcomes import Outcome
-from compliance.jurisdictions.logic import FAILS, members
+from compliance.jurisdictions.logic import FAILS, HOLDS, members
+
+Asked = Mapping[str, set[str]]  # which records ask for a class of data
+
+
+class Desk(NamedTuple):
+    """A recipient as bars see it: its class, and its country if one is meant."""
+
+    kind: str
+    country: str | None = None
 
 
 class Release:
-    """The cells of one situation: field class by recipient class."""
+    """The cells of one situation: field class by recipient."""
 
     def __init__(self, situation: Situation, found: Mapping[str, Outcome]) -> None:
-        self.words = situation.rules.vocabulary
+        self.words, self.facts = situation.rules.vocabulary, situation.facts
         held = situation.facts.get("data.available_classes", {"known": [], "closed": False})
         self.available = sorted(members(held)[0])
         self.content_is_private = "item.visibility" not in situation.facts
@@ -20,45 +30,115 @@ class Release:
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
         self.policies = [each for each in strips if each.rule.mode == "condition"]
         self.lifts = [each for each in found.values() if _may_lift(each)]
+        self._bars: dict[tuple[str, Desk, str], list[Outcome]] = {}
 
-    def barring(self, field: str, to: str) -> list[Outcome]:
-        """Return the prohibitions that do not fail for this field class and recipient class.
+    def barring(self, field: str, desk: Desk, asking: Iterable[str] = ()) -> list[Outcome]:
+        """Return the prohibitions that keep a field class from a desk, whoever asks for it.
 
-        A cell is min(own, -exception): an undetermined exception leaves the bar in place.
+        A cell is min(own, -exception): an undetermined exception leaves the bar in place. An
+        exception may be for the reports of some rules alone: one that asks freely is enough.
         """
-        return [
-            each
-            for each in _covering(self.prohibitions, "strip", self._judged(field), to)
-            if min(each.value, self._exception(each, field, to)) != FAILS
-        ]
+        found = [self._barring(field, desk, asker) for asker in sorted({*asking}) or [""]]
+        if [] in found:
+            return []
+        return list({each.rule.id: each for bars in found for each in bars}.values())
 
     def barred(self) -> dict[str, list[str]]:
         """Return the available classes that a prohibition bars, per recipient class."""
         return {
-            to: [field for field in self.available if self.barring(field, to)]
-            for to in self.words.recipient_classes
+            kind: [field for field in self.available if self.barring(field, Desk(kind))]
+            for kind in self.words.recipient_classes
         }
 
-    def offer(self, asked: Collection[str], to: str) -> tuple[list[str], dict[str, str]]:
+    def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""
-        codes = {field: self._code(field, asked, to) for field in self.available}
+        codes = {field: self._code(field, asked, desk) for field in self.available}
         withheld = {field: code for field, code in codes.items() if code}
         return [field for field in self.available if field not in withheld], withheld
 
-    def _code(self, field: str, asked: Collection[str], to: str) -> str | None:
-        strips = _covering(self.policies, "strip", field, to)
-        for stripping in (self.barring(field, to), strips):
+    def reasons(self, asked: Asked, desk: Desk) -> Iterable[tuple[str, str]]:
+        """Yield what a person must do about what is withheld, and the record that says so."""
+        for field in self.available:
+            for bar in self.barring(field, desk, asked.get(field, ())):
+                rests = self._rests(bar, desk)
+                yield from (
+                    (each.rule.then["lift"]["rest"]["reason"], each.rule.record) for each in rests
+                )
+                if "reason" in bar.rule.then["strip"] and not rests and self._wanted(field, asked):
+                    yield bar.rule.then["strip"]["reason"], bar.rule.record
+
+    def open_places(self, desk: Desk) -> Iterable[tuple[str, list[str], str]]:
+        """Yield the sets of countries that may or may not hold a desk's, as a bar reads them."""
+        for bar in self.prohibitions:
+            for name in bar.rule.then["strip"].get("outside", ()):
+                known, closed = self._countries(name)
+                if not closed and self._is_outside(bar, desk):
+                    yield name, sorted(known), bar.rule.record
+
+    def _barring(self, field: str, desk: Desk, asker: str) -> list[Outcome]:
+        cell = (field, desk, asker)
+        if cell not in self._bars:
+            judged = self._judged(field)
+            self._bars[cell] = [
+                each
+                for each in self.prohibitions
+                if self._strips(each, judged, desk)
+                and min(each.value, self._exception(each, judged, desk, asker)) != FAILS
+            ]
+        return self._bars[cell]
+
+    def _strips(self, bar: Outcome, field: str, desk: Desk) -> bool:
+        cells = bar.rule.then["strip"]
+        reached = desk.kind in cells["to"] if "to" in cells else self._is_outside(bar, desk)
+        return reached and field in cells["fields"]
+
+    def _is_outside(self, bar: Outcome, desk: Desk) -> bool:
+        """Return whether no place of a bar is known to hold the desk's country."""
+        places = bar.rule.then["strip"]["outside"]
+        return desk.country is not None and not any(
+            desk.country in self._countries(name)[0] for name in places
+        )
+
+    def _countries(self, name: str) -> tuple[frozenset[str], bool]:
+        """Return the known members of a list or a fact of countries, and whether it is whole."""
+        if name == UNION:
+            return frozenset([UNION]), True
+        if name in self.words.lists:
+            return frozenset(self.words.lists[name]), True
+        return members(self.facts.get(name, {"known": [], "closed": False}))
+
+    def _code(self, field: str, asked: Asked, desk: Desk) -> str | None:
+        bars = self.barring(field, desk, asked.get(field, ()))
+        policies = [each for each in self.policies if self._strips(each, field, desk)]
+        for stripping in (bars, policies):
             if stripping:
-                codes = {each.rule.then["strip"]["code"] for each in stripping}
+                codes = {code for each in stripping for code in self._codes(each, desk)}
                 return next(code for code in self.words.codes if code in codes)
         if field in self.words.standing:
             return "standing"
         return None if field in asked else "not_required"
 
-    def _exception(self, prohibition: Outcome, field: str, to: str) -> int:
-        lifting = _covering(self.lifts, "lift", self._judged(field), to)
-        values = [-each.value for each in lifting if prohibition.rule.id in each.rule.overrides]
-        return min(values, default=1)
+    def _codes(self, bar: Outcome, desk: Desk) -> list[str]:
+        rests = [each.rule.then["lift"]["rest"]["code"] for each in self._rests(bar, desk)]
+        return rests or [bar.rule.then["strip"]["code"]]
+
+    def _rests(self, bar: Outcome, desk: Desk) -> list[Outcome]:
+        """Return the exceptions that hold, yet leave this bar of the same record in place."""
+        return [
+            each
+            for each in self.lifts
+            if "rest" in each.rule.then["lift"]
+            and each.value == HOLDS
+            and desk.kind in each.rule.then["lift"]["to"]
+            and bar.rule.record in {name.partition(".")[0] for name in each.rule.overrides}
+        ]
+
+    def _exception(self, bar: Outcome, field: str, desk: Desk, asker: str) -> int:
+        lifting = [each for each in self.lifts if _lifts(each, bar, field, desk, asker)]
+        return min((-each.value for each in lifting), default=1)
+
+    def _wanted(self, field: str, asked: Asked) -> bool:
+        return field in asked and field not in self.words.standing
 
     def _judged(self, field: str) -> str:
         """Return the class by which a field is judged: unseen visibility makes content private."""
@@ -69,8 +149,7 @@ def _may_lift(outcome: Outcome) -> bool:
     return "lift" in outcome.rule.then and outcome.status in ("in_force", "sunset")
 
 
-def _covering(found: list[Outcome], effect: str, field: str, to: str) -> list[Outcome]:
-    def covers(cells: Any) -> bool:
-        return field in cells["fields"] and to in cells["to"]
-
-    return [each for each in found if covers(each.rule.then[effect])]
+def _lifts(lift: Outcome, bar: Outcome, field: str, desk: Desk, asker: str) -> bool:
+    cells = lift.rule.then["lift"]
+    named = bar.rule.id in lift.rule.overrides and asker in cells.get("for", [asker])
+    return named and field in cells["fields"] and desk.kind in cells["to"]

@@ -7,9 +7,10 @@ from typing import Any
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book import HOME_STATE, digest
+from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome
-from compliance.jurisdictions.determine.release import Release
+from compliance.jurisdictions.determine.release import Asked, Desk, Release
 from compliance.jurisdictions.logic import FAILS, HOLDS
 
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
@@ -62,6 +63,8 @@ def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
     if not outcome.is_open:
         return frozenset()
     wanted = logic.needs(outcome.condition, situation.facts)
+    if when := periods.open_extension(outcome, situation):
+        wanted |= logic.needs(when, situation.facts)
     for step, taken, asked in _steps(outcome, situation):
         if taken != FAILS:
             wanted |= asked
@@ -84,24 +87,30 @@ _PACE = {True: "otherwise", False: "imminent"}
 
 def merged(
     situation: Situation, made: Iterable[Claim], release: Release
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return one report for each recipient, kind and certainty, and the conflicts within them."""
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return one report for each recipient, kind and certainty, and the conflicts within them.
+
+    Beside them: what a person must do about what is withheld, and because of which record.
+    """
     groups: dict[tuple[str, str, str], list[Claim]] = {}
     for claim in made:
         groups.setdefault((claim.to, claim.kind, claim.certainty), []).append(claim)
     reports, conflicts = [], []
+    reasons: list[tuple[str, str]] = []
     for key, group in sorted(groups.items()):
-        report = _report(group, release, recipient_class(situation, key[0]))
+        asked, to = _asked_by(group, release), desk(situation, key[0])
+        report = _report(group, asked, release, to)
         reports.append(report)
-        conflicts += _conflicts(report, group, release, recipient_class(situation, key[0]))
-    return reports, sorted(conflicts, key=lambda each: (each["to"], each["fields"]))
+        conflicts += _conflicts(report, group, asked, release, to)
+        reasons += release.reasons(asked, to) if group[0].certainty != "simulated" else ()
+    return reports, sorted(conflicts, key=lambda each: (each["to"], each["fields"])), reasons
 
 
-def recipient_class(situation: Situation, to: str) -> str:
-    """Return the class of a recipient; a Member State not yet known is as any other of its kind."""
+def desk(situation: Situation, to: str) -> Desk:
+    """Return a recipient as bars see it; a State not yet known is as any other Member State."""
     desks = situation.rules.authorities
-    name = to if to in desks else min(desk for desk in desks if desk.startswith(to.rstrip("?")))
-    return str(desks[name]["class"])
+    name = to if to in desks else min(each for each in desks if each.startswith(to.rstrip("?")))
+    return Desk(str(desks[name]["class"]), str(desks[name]["country"]))
 
 
 def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
@@ -184,9 +193,8 @@ def _chosen(claim: Claim, firm: set[str]) -> Claim:
     return replace(claim, to=choice)
 
 
-def _report(group: list[Claim], release: Release, to_class: str) -> dict[str, Any]:
-    asked = {field for claim in group for field in _asked(claim, release)}
-    offered, withheld = release.offer(asked, to_class)
+def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dict[str, Any]:
+    offered, withheld = release.offer(asked, to)
     first = group[0]
     due = min((claim.due for claim in group if claim.due), default=None)
     instead = {desk for claim in group for desk in claim.choices} - {first.to}
@@ -202,22 +210,28 @@ def _report(group: list[Claim], release: Release, to_class: str) -> dict[str, An
     }
 
 
-def _asked(claim: Claim, release: Release) -> list[str]:
-    asked = release.available if claim.asked == "available" else claim.asked
-    return [field for field in asked if field in release.available]
+def _asked_by(group: list[Claim], release: Release) -> dict[str, set[str]]:
+    """Return the available classes that are asked for, each with the records that ask."""
+    asked: dict[str, set[str]] = {}
+    for claim in group:
+        for field in release.available if claim.asked == "available" else claim.asked:
+            if field in release.available:
+                asked.setdefault(field, set()).add(claim.outcome.rule.record)
+    return asked
 
 
 def _conflicts(
-    report: Mapping[str, Any], group: list[Claim], release: Release, to_class: str
+    report: Mapping[str, Any], group: list[Claim], asked: Asked, release: Release, to: Desk
 ) -> list[dict[str, Any]]:
     """Return where a firm duty of statute asks for a class that a prohibition bars."""
     clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
-    for field in release.available:
-        asking = {each.outcome.rule.record for each in duties if field in _asked(each, release)}
-        barring = {each.rule.record for each in release.barring(field, to_class)}
-        if asking and barring and field not in release.words.standing:
-            clashes.setdefault((tuple(sorted(asking)), tuple(sorted(barring))), []).append(field)
+    owed = _asked_by(duties, release)
+    for field in sorted(owed.keys() - release.words.standing):
+        barring = {each.rule.record for each in release.barring(field, to, asked[field])}
+        if barring:
+            sides = (tuple(sorted(owed[field])), tuple(sorted(barring)))
+            clashes.setdefault(sides, []).append(field)
     return [
         _conflict(report, fields, *map(list, sides)) for sides, fields in sorted(clashes.items())
     ]

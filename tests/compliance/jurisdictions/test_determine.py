@@ -207,12 +207,15 @@ class TestExplain:
 
     def test_shows_which_exception_lifts_what(self, law: RuleSet, golden: Cases) -> None:
         proofs = jurisdictions.explain(law, **golden["G13"].given)
-        assert proofs["us-sca-block.content"]["lifted_by"] == {
-            "us-sca-emergency": {
-                "result": "holds",
-                "fields": ["C_priv", "ID", "SUB", "TRAF", "LOC", "PAY"],
-                "to": ["us_gov"],
-            }
+        lifted = proofs["us-sca-block.content"]["lifted_by"]
+        assert {name: each["result"] for name, each in lifted.items()} == {
+            "us-2258a.report": "fails", "us-2339b-fi": "fails", "us-sca-emergency": "holds",
+            "us-sca-inadvertent.foreign": "fails", "us-sca-inadvertent.us": "fails",
+        }  # fmt: skip
+        assert lifted["us-sca-emergency"] == {
+            "result": "holds",
+            "fields": ["C_priv", "ID", "SUB", "TRAF", "LOC", "PAY"],
+            "to": ["us_gov"],
         }
         assert proofs["us-sca-emergency"]["lifted_by"] == {}
 

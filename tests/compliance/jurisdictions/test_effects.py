@@ -36,6 +36,10 @@ def said(rules: RuleSet, facts: dict[str, Any] | None = None, **clocks: Any) -> 
     return jurisdictions.rule_on(rules, facts=known, clocks=clocks, rule_time=NOON)
 
 
+def reasons(found: dict[str, Any]) -> list[str]:
+    return [each["reason"] for each in found["human"]]
+
+
 class TestPreserve:
     @pytest.mark.parametrize(
         ("rules", "kept"),
@@ -206,6 +210,160 @@ class TestWhatAPersonMustDo:
         found = jurisdictions.rule_on(rules, facts={}, clocks={}, rule_time=NOON, simulate=["xx-a"])
         assert found["rules"]["xx-a"]["outcome"] == "undetermined"
         assert [each["reason"] for each in found["human"]] == ["no_duty"]
+
+
+class TestAPeriod:
+    @pytest.mark.parametrize(
+        ("renewals", "until", "asked"),
+        [
+            ([], "2026-02-22T00:00:00Z", True),
+            (["2026-02-10T00:00:00Z"], "2026-03-24T00:00:00Z", False),
+            (["2026-02-22T00:00:00Z"], "2026-03-24T00:00:00Z", False),
+            # A renewal that comes late, or second, adds nothing; counsel names another ground.
+            (["2026-02-22T00:00:01Z"], "2026-02-22T00:00:00Z", True),
+            (["2026-02-10T00:00:00Z", "2026-02-20T00:00:00Z"], "2026-03-24T00:00:00Z", True),
+            # What came before the request, or is yet to come, counts for nothing.
+            (["2026-01-22T00:00:00Z"], "2026-02-22T00:00:00Z", True),
+            (["2026-02-10T00:00:00Z", "2026-03-02T00:00:00Z"], "2026-03-24T00:00:00Z", False),
+        ],
+    )
+    def test_is_renewed_once_and_in_time(
+        self, enact: Enact, renewals: list[str], until: str, asked: bool
+    ) -> None:
+        renew = {"renew": {"from": "preservation_renewal", "by": "P30D"}}
+        found = said(
+            enact({"xx-a": keeps(span("P30D") | renew)}),
+            order="2026-01-23T00:00:00Z",
+            preservation_renewal=renewals,
+        )
+        assert found["preserve"]["until"] == until
+        assert ("preservation_basis" in reasons(found)) is asked
+
+    def test_that_nobody_began_is_not_renewed(self, enact: Enact) -> None:
+        renew = {"renew": {"from": "preservation_renewal", "by": "P30D"}}
+        rules = enact({"xx-a": keeps(span("P30D") | renew)})
+        found = said(rules, preservation_renewal=["2026-02-10T00:00:00Z"])
+        assert found["preserve"]["until"] == "open"
+        assert "preservation_basis" not in reasons(found)
+
+    def test_that_another_law_outlasts_needs_no_other_ground(self, enact: Enact) -> None:
+        renew = {"renew": {"from": "preservation_renewal", "by": "P30D"}}
+        twice = ["2026-02-10T00:00:00Z", "2026-02-20T00:00:00Z"]
+        rules = enact({"xx-a": keeps(span("P30D") | renew), "xx-b": keeps(span("P1Y"))})
+        found = said(rules, order="2026-01-23T00:00:00Z", preservation_renewal=twice)
+        assert "preservation_basis" not in reasons(found)
+
+    @pytest.mark.parametrize(
+        ("began", "until"),
+        [
+            ("2025-12-31T23:59:59Z", "2026-01-30T23:59:59Z"),
+            ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"),
+        ],
+    )
+    def test_is_that_of_the_version_under_which_it_began(
+        self, enact: Enact, began: str, until: str
+    ) -> None:
+        versions = [
+            {"from": "2020-01-01", "status": "in_force", "for": "P30D"},
+            {"from": "2026-01-01", "status": "in_force"},
+        ]
+        trigger = {"nature": "request", "clock": "order"}
+        rule = keeps(span("P1Y"), versions=versions, trigger=trigger)
+        assert said(enact({"xx-a": rule}), order=began)["preserve"]["until"] == until
+
+    @pytest.mark.parametrize(
+        ("extended", "until", "assumed"),
+        [
+            (True, "2026-05-15T00:00:00Z", False),
+            (False, "2026-04-03T00:00:00Z", False),
+            # Words cannot be taken back: a silence that may last, lasts.
+            (None, "2026-05-15T00:00:00Z", True),
+        ],
+    )
+    def test_of_silence_may_be_extended(
+        self, enact: Enact, extended: bool | None, until: str, assumed: bool
+    ) -> None:
+        extend = {"extend": {"when": OPEN, "by": "P6W"}}
+        rules = enact({"xx-a": hushes(span("P6W") | extend, "affected_user")})
+        known = {} if extended is None else {"order.extended": extended}
+        found = said(rules, known, order="2026-02-20T00:00:00Z")
+        assert [each["until"] for each in found["silence"]] == [until]
+        used = {"fact": "order.extended", "as": True, "for": "xx-a"}
+        assert (used in found["assumed"]) is assumed
+        assert ("order.extended" in found["rules"]["xx-a"]["needs"]) is assumed
+
+    def test_of_a_silence_that_is_over_in_any_case_is_not_asked_about(self, enact: Enact) -> None:
+        extend = {"extend": {"when": OPEN, "by": "P1D"}}
+        rules = enact({"xx-a": hushes(span("P1D") | extend, "affected_user")})
+        found = said(rules, order="2026-02-20T00:00:00Z")
+        assert (found["silence"], found["assumed"], found["questions"]) == ([], [], [])
+
+    def test_of_a_silence_that_is_not_imposed_is_not_asked_about(self, enact: Enact) -> None:
+        extend = {"extend": {"when": OPEN, "by": "P6W"}}
+        found = said(enact({"xx-a": hushes(span("P6W") | extend, "public", when=UNMET)}))
+        assert (found["assumed"], found["questions"]) == ([], [])
+
+
+class TestNotice:
+    TELLS = {"then": {"notice": {"to": "affected_user", "about": "removal"}}}
+
+    @pytest.mark.parametrize(
+        ("silences", "owed"),
+        [
+            ([], True),
+            ([hushes(LIFTED, "affected_user", about="removal")], False),
+            ([hushes(LIFTED, "affected_user", about="removal", when=OPEN)], False),
+            ([hushes(LIFTED, "affected_user", about="removal", when=UNMET)], True),
+            ([hushes(span("P1D"), "affected_user", about="removal")], True),
+            # Silence about a report leaves the notice of the removal, which never mentions it.
+            ([hushes(LIFTED, "affected_user", about="report")], True),
+            ([hushes(LIFTED, "public", about="removal")], True),
+        ],
+    )
+    def test_is_due_unless_a_silence_that_lasts_covers_it(
+        self, enact: Enact, silences: list[dict[str, Any]], owed: bool
+    ) -> None:
+        named = {f"xx-{number}": rule for number, rule in enumerate(silences)}
+        found = said(enact({"xx-tell": self.TELLS} | named), order="2026-02-20T00:00:00Z")
+        due = {"reason": "notice_due", "because": ["xx-tell"]}
+        assert (due in found["human"]) is owed
+
+    @pytest.mark.parametrize("when", [OPEN, UNMET])
+    def test_is_due_only_when_the_rule_holds(self, enact: Enact, when: dict[str, Any]) -> None:
+        assert "notice_due" not in reasons(said(enact({"xx-tell": self.TELLS | {"when": when}})))
+
+
+class TestWhatNothingAsksToKeep:
+    HOUSE = {"house-removed": {"then": {"unkept": ["preservation_basis"]}}}
+
+    @pytest.mark.parametrize(
+        ("rules", "because"),
+        [
+            ({"xx-duty": {}}, ["house-removed"]),
+            ({"xx-a": keeps(LIFTED)}, None),
+            ({"xx-a": keeps(span("P6M"))}, None),
+            ({"xx-a": keeps(span("P1D"))}, ["house-removed", "xx-a"]),
+            # What ends now has ended.
+            ({"xx-a": keeps(span("P12D", "notice"))}, ["house-removed", "xx-a"]),
+            ({"xx-a": keeps(span("P1D")), "xx-b": keeps(span("P6M"))}, None),
+            ({"xx-a": keeps(LIFTED, when=UNMET)}, ["house-removed"]),
+        ],
+    )
+    def test_waits_for_counsel_to_name_a_ground(
+        self, enact: Enact, rules: dict[str, Any], because: list[str] | None
+    ) -> None:
+        found = said(
+            enact(rules, policies=self.HOUSE),
+            order="2026-02-20T00:00:00Z",
+            notice="2026-02-17T12:00:00Z",
+        )
+        raised = {each["reason"]: each["because"] for each in found["human"]}
+        assert raised.get("preservation_basis") == because
+
+    def test_is_asked_about_only_where_it_was_removed(self, enact: Enact) -> None:
+        for when in (OPEN, UNMET):
+            policies = {"house-removed": self.HOUSE["house-removed"] | {"when": when}}
+            assert "preservation_basis" not in reasons(said(enact({"xx-a": {}}, policies=policies)))
 
 
 class TestQuestions:

@@ -205,6 +205,156 @@ class TestAnException:
         assert asked(rules)["barred"]["us_gov"] == []
 
 
+class TestAnExceptionForSomeReportsAlone:
+    OFAC = {"report": {"fields": ["ID", "META"], "to": [{"authority": "fbi"}]}}
+
+    def rules(self, enact: Enact, **more: Any) -> RuleSet:
+        alone = {"lift": CELLS | {"for": ["xx-a"]}}
+        return enact(
+            {"xx-a": {"then": self.OFAC | alone, "overrides": ["xx-bar"]}, "xx-bar": bar()} | more
+        )
+
+    def test_frees_what_those_reports_ask_for(self, enact: Enact) -> None:
+        found = asked(self.rules(enact))
+        (report,) = found["reports"]
+        assert report["release"] == ["ID", "META"]
+        assert report["withhold"]["C_priv"] == "us_sca_2702a"
+        assert (found["conflicts"], found["barred"]["us_gov"]) == ([], ["C_priv", "ID"])
+
+    def test_frees_nothing_that_another_rule_asks_for(self, enact: Enact) -> None:
+        both = {"report": {"fields": ["C_priv", "ID"], "to": [{"authority": "fbi"}]}}
+        found = asked(self.rules(enact, **{"xx-b": {"then": both}}))
+        (report,) = found["reports"]
+        assert report["release"] == ["ID", "META"]
+        (clash,) = found["conflicts"]
+        assert (clash["fields"], clash["duties"]) == (["C_priv"], ["xx-b"])
+
+    def test_leaves_reports_to_others_as_they_are(self, enact: Enact) -> None:
+        permission = {"report": {"fields": ["ID"], "to": [{"authority": "fbi"}]}}
+        more = {"xx-may": {"mode": "permission", "then": permission}}
+        found = asked(self.rules(enact, **more))
+        kinds = {each["kind"]: each["release"] for each in found["reports"]}
+        assert kinds == {"duty": ["ID", "META"], "permission": []}
+
+    def test_frees_nothing_while_it_is_open(self, enact: Enact) -> None:
+        rules = self.rules(enact, **{"xx-b": {}})
+        unmet = asked(rules, threat__imminent=None)["reports"][0]
+        assert unmet["withhold"]["ID"] == "us_sca_2702a"
+
+
+class TestWhatStaysBarredBesideAnException:
+    def rules(self, enact: Enact, **more: Any) -> RuleSet:
+        rest = {"code": "no_2702c_analogue", "reason": "advise_legal_process"}
+        content = {"fields": ["C_priv"], "rest": rest}
+        return enact(
+            {
+                "xx-a": {},
+                "xx-bar.content": bar(strip={"fields": ["C_priv"]}),
+                "xx-bar.records": bar(strip={"fields": ["ID"]}),
+                "xx-other": bar(strip={"fields": ["META"], "code": "gdpr_transfer"}),
+                "xx-lift": lift("xx-bar.content", cells=content, when=OPEN),
+            }
+            | more
+        )
+
+    @pytest.mark.parametrize(
+        ("extended", "content", "records", "advised"),
+        [
+            (True, None, "no_2702c_analogue", True),
+            (None, "us_sca_2702a", "us_sca_2702a", False),
+            (False, "us_sca_2702a", "us_sca_2702a", False),
+        ],
+    )
+    def test_has_a_code_and_a_reason_of_its_own_while_it_holds(
+        self, enact: Enact, extended: Any, content: Any, records: str, advised: bool
+    ) -> None:
+        found = asked(self.rules(enact), order__extended=extended)
+        withheld = found["reports"][0]["withhold"]
+        assert (withheld.get("C_priv"), withheld["ID"]) == (content, records)
+        assert withheld["META"] == "gdpr_transfer"
+        advice = {"reason": "advise_legal_process", "because": ["xx-lift"]}
+        assert (advice in found["human"]) is advised
+
+    def test_is_nothing_where_another_exception_frees_it(self, enact: Enact) -> None:
+        freed = {"xx-more": lift("xx-bar.records", cells={"fields": ["ID"]})}
+        found = asked(self.rules(enact, **freed), order__extended=True)
+        assert "ID" in found["reports"][0]["release"]
+        assert "advise_legal_process" not in [each["reason"] for each in found["human"]]
+
+    def test_is_as_it_was_towards_others(self, enact: Enact) -> None:
+        then = {"report": {"fields": "available", "to": [{"authority": "bka"}]}}
+        wide = {
+            "xx-bar.content": bar(strip={"fields": ["C_priv"], "to": ["us_gov", "foreign_gov"]})
+        }
+        found = asked(self.rules(enact, **{"xx-a": {"then": then}} | wide), order__extended=True)
+        assert found["reports"][0]["withhold"]["C_priv"] == "us_sca_2702a"
+
+
+class TestABarByCountry:
+    def rules(self, enact: Enact, *desks: str, fields: Any = "available", **more: Any) -> RuleSet:
+        strip = {
+            "fields": ["ID", "THIRD"], "outside": ["EU", "member_states", "adequacy.countries"],
+            "code": "gdpr_transfer", "reason": "gdpr_transfer",
+        }  # fmt: skip
+        then = {"report": {"fields": fields, "to": [{"authority": name} for name in desks]}}
+        transfer = {"mode": "prohibition", "then": {"strip": strip}}
+        return enact({"xx-a": {"then": then}, "xx-far": transfer} | more)
+
+    @pytest.mark.parametrize(
+        ("desk", "adequate", "kept", "assumed"),
+        [
+            ("bka", [], False, False),
+            ("europol", [], False, False),
+            ("fbi", [], True, False),
+            ("fbi", ["US"], False, False),
+            ("fbi", None, True, True),
+            ("fbi", {"known": ["US"], "closed": False}, False, False),
+            ("ncmec", {"known": ["FR"], "closed": False}, True, True),
+        ],
+    )
+    def test_keeps_from_a_country_outside_what_it_names(
+        self, enact: Enact, desk: str, adequate: Any, kept: bool, assumed: bool
+    ) -> None:
+        found = asked(self.rules(enact, desk), adequacy__countries=adequate)
+        (report,) = found["reports"]
+        assert ("ID" not in report["release"]) is kept
+        assert report["withhold"]["THIRD"] == ("gdpr_transfer" if kept else "standing")
+        assert [each["fields"] for each in found["conflicts"]] == ([["ID"]] if kept else [])
+        raised = {each["reason"]: each["because"] for each in found["human"]}
+        assert raised.get("gdpr_transfer") == (["xx-far"] if kept else None)
+        known = adequate["known"] if isinstance(adequate, dict) else []
+        used = {"fact": "adequacy.countries", "as": known, "for": "xx-far"}
+        assert (used in found["assumed"]) is assumed
+
+    def test_is_no_bar_on_a_class_of_recipients(self, enact: Enact) -> None:
+        found = asked(self.rules(enact, "fbi"), adequacy__countries=[])
+        assert found["barred"] == {kind: [] for kind in CLASSES}
+
+    def test_calls_nobody_for_what_was_not_asked_for(self, enact: Enact) -> None:
+        found = asked(self.rules(enact, "fbi", fields=["META", "THIRD"]), adequacy__countries=[])
+        assert found["reports"][0]["withhold"]["ID"] == "gdpr_transfer"
+        assert "gdpr_transfer" not in [each["reason"] for each in found["human"]]
+
+    def test_calls_nobody_in_a_simulation(self, enact: Enact) -> None:
+        rules = self.rules(enact, "bka", **{"xx-bill": {
+            "versions": [{"from": "2020-01-01", "status": "proposed"}],
+        }})  # fmt: skip
+        facts = {"threat.imminent": True, "data.available_classes": ["ID"]}
+        found = jurisdictions.rule_on(
+            rules, facts=facts, clocks={}, rule_time=NOON, simulate=["xx-bill"]
+        )
+        shown = {each["to"]: each["withhold"] for each in found["reports"]}
+        assert shown == {"bka": {}, "fbi": {"ID": "gdpr_transfer"}}
+        assert "gdpr_transfer" not in [each["reason"] for each in found["human"]]
+
+    def test_comes_after_the_law_on_communications(self, enact: Enact) -> None:
+        rules = self.rules(enact, "fbi", **{"xx-bar": bar()})
+        found = asked(rules, adequacy__countries=[])
+        assert found["reports"][0]["withhold"]["ID"] == "us_sca_2702a"
+        assert found["conflicts"][0]["prohibitions"] == ["xx-bar"]
+        assert found["conflicts"][1]["prohibitions"] == ["xx-bar", "xx-far"]
+
+
 class TestContentThatMayBePrivate:
     BOTH = {"strip": {"fields": ["C_priv"]}}
 

@@ -120,7 +120,7 @@ class TestRule:
             What follows
               strip C_priv, ID towards us_gov, eu_agency
               preserve, P90D from order
-              silence towards affected_user, public, until lifted
+              silence towards affected_user, public about report, until lifted
               a person: the suspect is a minor; fields are minimised, a second approver is needed, the case never enters a small statistical cell
             """)  # noqa: E501
         assert render.rule(rules, "xx-lift").partition("What follows\n")[2].splitlines() == [
@@ -128,6 +128,72 @@ class TestRule:
             "    to fbi or us-local-le",
             "  lift C_priv, ID towards us_gov, eu_agency",
         ]
+
+    def test_names_what_is_done_told_renewed_extended_and_freed_for_a_few(
+        self, enact: Enact
+    ) -> None:
+        extended = {"fact": "order.extended", "is": True, "says": "a further six weeks"}
+        hush = {"for": "P6W", "from": "order", "towards": ["affected_user"], "about": "removal"}
+        renew = {"from": "preservation_renewal", "by": "P90D"}
+        rest = {"code": "no_2702c_analogue", "reason": "advise_legal_process"}
+        rules = enact(
+            {
+                "xx-act": {
+                    "versions": [
+                        {"from": "2020-01-01", "status": "in_force", "for": "P30D"},
+                        {"from": "2021-01-01", "status": "in_force"},
+                    ],
+                    "then": {
+                        "act": {"what": "remove it", "within": "one hour"},
+                        "notice": {"to": "affected_user", "about": "removal"},
+                        "preserve": {"for": "P90D", "from": "order", "renew": renew},
+                    },
+                },
+                "xx-hush": {
+                    "mode": "prohibition",
+                    "then": {"silence": hush | {"extend": {"when": extended, "by": "P6W"}}},
+                },
+                "xx-far": {
+                    "mode": "prohibition",
+                    "then": {"strip": {
+                        "fields": ["ID"], "outside": ["EU", "member_states"],
+                        "code": "gdpr_transfer",
+                    }},
+                },
+                "xx-tell": {},
+                "xx-lift": {
+                    "mode": "permission",
+                    "overrides": ["xx-far"],
+                    "then": {"lift": {
+                        "fields": ["ID"], "to": ["us_gov"], "for": ["xx-tell"], "rest": rest,
+                    }},
+                },
+            },
+            policies={"house-kept": {"then": {"unkept": ["preservation_basis"]}}},
+        )  # fmt: skip
+
+        def follows(name: str) -> list[str]:
+            return render.rule(rules, name).partition("What follows\n")[2].splitlines()
+
+        assert follows("xx-act") == [
+            "  act: remove it, within one hour",
+            "  notice to affected_user about removal",
+            "  preserve, P90D from order",
+            "    P90D more for the first preservation_renewal that comes in time",
+            "    P30D under the version from 2020-01-01",
+        ]
+        assert follows("xx-hush") == [
+            "  silence towards affected_user about removal, P6W from order",
+            "    P6W more if",
+            '      "a further six weeks" order.extended is true',
+        ]
+        assert follows("xx-far") == ["  strip ID towards countries outside EU, member_states"]
+        assert follows("xx-lift") == [
+            "  lift ID towards us_gov, for reports of xx-tell alone; "
+            "what stays barred beside it: no_2702c_analogue"
+        ]
+        reason = rules.vocabulary.reasons["preservation_basis"]
+        assert follows("house-kept") == [f"  a person, if nothing asks to keep it: {reason}"]
 
     def test_of_every_shipped_law_can_be_read(self, law: RuleSet) -> None:
         for name in law.rules:

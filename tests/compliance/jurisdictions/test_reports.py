@@ -323,6 +323,21 @@ class TestAConflict:
         later = said(self.rules(enact, other={"then": report("bka")}), {"excuse.reasonable": True})
         assert later["conflicts"][0]["id"] == said(self.rules(enact))["conflicts"][0]["id"]
 
+    @pytest.mark.parametrize(
+        ("exempt", "raised"),
+        [
+            ({"fact": "excuse.reasonable", "is": True}, True),
+            ({"fact": "order.extended", "is": True}, False),
+        ],
+    )
+    def test_calls_counsel_where_the_duty_knows_a_reasonable_excuse(
+        self, enact: Enact, exempt: dict[str, Any], raised: bool
+    ) -> None:
+        known = {"excuse.reasonable": False, "order.extended": False}
+        found = said(self.rules(enact, duty={"exempt": exempt}), known)
+        asked = {"reason": "reasonable_excuse", "because": ["xx-duty"]}
+        assert (asked in found["human"]) is raised
+
     def test_that_leaves_nothing_blocks_and_is_never_silent(self, enact: Enact) -> None:
         found = said(self.rules(enact), {"data.available_classes": ["C_priv", "STAFF"]})
         assert found["reports"][0]["release"] == []

@@ -43,7 +43,8 @@ WORDS: dict[str, Any] = {
     "silence_parties": ["affected_user", "public"],
     "withhold_codes": {"bar": "barred", "standing": "by default", "not_required": "unasked"},
     "human_reasons": {
-        "blocking_conflict": "…", "conflict": "…", "no_duty": "…", "preview_rule": "…",
+        "blocking_conflict": "…", "conflict": "…", "no_duty": "…", "notice_due": "…",
+        "preservation_basis": "…", "preview_rule": "…", "reasonable_excuse": "…",
         "suspended_rule": "…", "unknown_validity": "…", "look": "a person looks",
     },
     "member_states": ["DE", "FR"],

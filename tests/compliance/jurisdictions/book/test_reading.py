@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from compliance.jurisdictions import Problems, RuleSet, read
-from compliance.jurisdictions.book import parse
+from compliance.jurisdictions.book import Assertion, parse
 
 Draft = dict[str, Any]
 Reading = Callable[[Draft], RuleSet]
@@ -102,6 +102,49 @@ class TestRead:
                  "recipients": [{"authority": "bureau"}, {"authority": "police"}]},
             ],
         }  # fmt: skip
+
+    def test_reads_what_a_book_claims_and_proves_nothing(
+        self, draft: Draft, reading: Reading
+    ) -> None:
+        assert reading(draft).claims == ()
+        draft["book"]["claims"] = [
+            {"name": "Told", "covers": "xx-law-tell.report", "given": {"use": "near"}},
+            {"name": "Hushed", "covers": "xx-law-bar.silence", "given": NEAR},
+        ]
+        near = {"fact": "threat.imminent", "op": "is", "value": True}
+        assert reading(draft).claims == (
+            Assertion("xx-law", "Told", "xx-law-tell", "report", near | {"says": "near"}),
+            Assertion("xx-law", "Hushed", "xx-law-bar", "silence", near),
+        )
+
+    def test_reads_periods_that_grow_and_bars_that_go_by_country(
+        self, draft: Draft, reading: Reading
+    ) -> None:
+        then = draft["book"]["rules"][1]["then"]
+        then["silence"]["extend"] = {"when": {"use": "near"}, "by": "P6W"}
+        renew = {"from": "new_event", "by": "P90D"}
+        then["preserve"] = {"for": "P90D", "from": "belief", "renew": renew}
+        places = ["EU", "member_states", "suspect.residence"]
+        then["strip"] = {"fields": ["ID"], "outside": places, "code": "bar", "reason": "look"}
+        draft["book"]["context"] = [
+            {"id": "xx-frame", "title": "A frame", "cite": "s. 4", "says": "Nothing follows."}
+        ]
+        draft["book"]["rules"][1]["versions"] = [
+            {"from": "2020-01-01", "status": "in_force", "for": "P9D"}
+        ]
+        bar = reading(draft).rules["xx-law-bar"]
+        assert bar.then["silence"]["extend"] == {
+            "when": {"fact": "threat.imminent", "op": "is", "value": True, "says": "near"},
+            "by": "P6W",
+        }
+        assert (bar.then["strip"], bar.then["preserve"]) == (then["strip"], then["preserve"])
+        assert bar.versions[0]["for"] == "P9D"
+
+    def test_lets_a_duty_free_its_own_report(self, draft: Draft, reading: Reading) -> None:
+        tell = draft["book"]["rules"][0]
+        tell["overrides"] = ["xx-law-bar"]
+        tell["then"]["lift"] = {"fields": ["ID"], "to": ["us_gov"], "for": ["xx-law-tell"]}
+        assert reading(draft).rules["xx-law-tell"].overrides == ("xx-law-bar",)
 
     def test_gathers_the_parts_of_a_record(self, draft: Draft, reading: Reading) -> None:
         for rule, part in zip(draft["book"]["rules"][:2], ("b", "a"), strict=True):
@@ -250,7 +293,59 @@ class TestRead:
              "book rules[1].then.preserve.for: must be a period such as P6M, not 'P0D'."),
             ("book/rules/0/then", {}, "book rules[0].then: must say what follows."),
             ("book/rules/0/then/lift", {"fields": ["ID"], "to": ["us_gov"]},
-             "book rules[0].then.lift: a duty cannot have the effect 'lift'."),
+             "book rules[0].then.lift.for: a duty lifts a bar for its own reports alone: "
+             "[xx-law-tell]."),
+            ("book/rules/2/then/lift/for", ["xx-law-tel"],
+             "book rules[2].then.lift.for[0]: the record with a report 'xx-law-tel' is not known; "
+             "did you mean 'xx-law-tell'."),
+            ("book/rules/2/then/lift/for", ["xx-law-bar"],
+             "book rules[2].then.lift.for[0]: the record with a report 'xx-law-bar' is not known; "
+             "did you mean 'xx-law-tell'."),
+            ("book/rules/2/then/lift/rest", {"code": "barr", "reason": "look"},
+             "book rules[2].then.lift.rest.code: the code 'barr' is not known; did you mean "
+             "'bar'."),
+            ("book/rules/2/then/lift/rest", {"code": "bar", "reason": "lok"},
+             "book rules[2].then.lift.rest.reason: the reason 'lok' is not known; did you mean "
+             "'look'."),
+            ("book/rules/1/then/strip/reason", "lok", "book rules[1].then.strip.reason: the reason "
+             "'lok' is not known; did you mean 'look'."),
+            ("book/rules/1/then/strip", {"fields": ["ID"], "code": "bar", "outside": ["countris"]},
+             "book rules[1].then.strip.outside: the countries 'countris' is not known."),
+            ("book/rules/1/then/strip", {"fields": ["ID"], "code": "bar"},
+             "book rules[1].then.strip: must have exactly one of to, outside."),
+            ("book/rules/1/then/notice", {"to": "public", "about": "case"},
+             "book rules[1].then.notice: a prohibition cannot have the effect 'notice'."),
+            ("book/rules/0/then/notice", {"to": "publi", "about": "case"},
+             "book rules[0].then.notice.to: the party 'publi' is not known; did you mean "
+             "'public'."),
+            ("book/rules/0/then/act", {"what": "remove it"},
+             "book rules[0].then.act: has no 'within'."),
+            ("book/rules/0/then/unkept", ["look"],
+             "book rules[0].then.unkept: a duty cannot have the effect 'unkept'."),
+            ("book/rules/0/then/unkept", ["lok"],
+             "book rules[0].then.unkept: the reason 'lok' is not known; did you mean 'look'."),
+            ("book/rules/1/then/silence/extend", {"when": {"use": "far"}, "by": "P6W"},
+             "book rules[1].then.silence.extend.when.use: the condition 'far' is not known."),
+            ("book/rules/1/then/silence/extend", {"when": NEAR, "by": "6W"},
+             "book rules[1].then.silence.extend.by: must be a period such as P6M, not '6W'."),
+            ("book/rules/1/then/preserve", {"for": "P1Y", "from": "belief", "renew": {
+                "from": "belief", "by": "P1Y"}},
+             "book rules[1].then.preserve.renew.from: the list of times 'belief' is not known."),
+            ("book/rules/2/versions/0/for", "P9D",
+             "book rules[2].then: a version changes a period, and there is none."),
+            # claims and context
+            ("book/claims", [{"name": "x", "covers": "xx-law-tell.reprt", "given": NEAR}],
+             "book claims[0].covers: the effect 'xx-law-tell.reprt' is not known; did you mean "
+             "'xx-law-tell.report'."),
+            ("book/claims", [{"name": "x", "covers": "xx-law-tel.report", "given": NEAR}],
+             "book claims[0].covers: the effect 'xx-law-tel.report' is not known; did you mean "
+             "'xx-law-tell.report'."),
+            ("book/claims", [{"name": "x", "covers": "xx-law-tell.report", "given": {"use": "a"}}],
+             "book claims[0].given.use: the condition 'a' is not known."),
+            ("book/claims", [{"name": "x", "covers": "xx-law-tell.report"}],
+             "book claims[0]: has no 'given'."),
+            ("book/context", [{"id": "xx-more", "title": "x", "cite": "s. 4"}],
+             "book context[0]: has no 'says'."),
             ("book/rules/1/then/report", {"fields": "available", "to": [{"authority": "police"}]},
              "book rules[1].then.report: a prohibition cannot have the effect 'report'."),
             ("book/rules/2/then/preserve", {"until": "lifted"},
