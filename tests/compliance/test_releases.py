@@ -14,12 +14,22 @@ from compliance.releases import Release
 class TestShippedTexts:
     def test_are_the_words_the_desks_and_a_book_for_each_law(self) -> None:
         assert releases.shipped_texts().keys() == {
-            "authorities.yaml", "eu-dsa.yaml", "eu-tco.yaml", "facts.yaml", "house.yaml",
-            "us-rrota-s2372.yaml", "us-sca.yaml",
+            "au-avm.yaml", "au-esafety.yaml", "authorities.yaml", "ca-cc.yaml", "ca-pipeda.yaml",
+            "ch-fadp.yaml", "de-netzdg.yaml", "de-stgb.yaml", "eu-dsa.yaml", "eu-tco.yaml",
+            "facts.yaml", "fr-cp.yaml", "fr-lcen.yaml", "house.yaml", "ie-oasa.yaml",
+            "in-bnss.yaml", "in-it-rules.yaml", "nz-privacy.yaml", "nz-tsa.yaml", "uk-tact.yaml",
+            "uk-voluntary.yaml", "us-rrota-s2372.yaml", "us-sca.yaml", "za-pocdatara.yaml",
         }  # fmt: skip
 
     def test_are_not_the_golden_cases(self) -> None:
-        assert releases.shipped_cases().keys() == {"cases.yaml"}
+        assert releases.shipped_cases().keys() == {
+            "au-avm.cases.yaml", "au-esafety.cases.yaml", "ca-cc.cases.yaml",
+            "ca-pipeda.cases.yaml", "cases.yaml", "ch-fadp.cases.yaml", "de-netzdg.cases.yaml",
+            "de-stgb.cases.yaml", "fr-cp.cases.yaml", "fr-lcen.cases.yaml", "ie-oasa.cases.yaml",
+            "in-bnss.cases.yaml", "in-it-rules.cases.yaml", "nz-privacy.cases.yaml",
+            "nz-tsa.cases.yaml", "uk-tact.cases.yaml", "uk-voluntary.cases.yaml",
+            "za-pocdatara.cases.yaml",
+        }  # fmt: skip
 
     def test_leave_no_file_of_the_law_out(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,15 +15,16 @@ from compliance.jurisdictions.cases import NOT_SHIPPED, Case, Verdict, judge
 Enact = Callable[..., RuleSet]
 NOON = "2026-03-01T12:00:00Z"
 OUTCOME = {
-    "passed": "G02 G09a G09b G11 G13 G26 G28a G31a G31b G31c",
-    "in part": "G01a G01b G03 G06 G08 G12 G15 G17 G18 G21a G21b G24 G29 G36a G36c G37 G41 G43a",
+    "passed": "G01a G02 G03 G06 G08 G09a G09b G11 G13 G18 G21a G21b G24 G26 G28a G31a G31b G31c "
+    "G41 G43a",
+    "in part": "G01b G12 G15 G17 G29 G36a G36c G37",
     "not covered": "G34a G34b G36b",
     "journey": "G19 G28b G38 G43b G44",
 }
 # What the cases of this release expect of laws that are not shipped: outcomes and reasons.
 OF_OTHER_LAWS: dict[str, tuple[set[str], set[str]]] = {
-    "G01a": ({"de-stgb-138"}, {"staff_advice"}),
-    "G01b": ({"eu-dsa-17", "eu-tco-6"}, {"notice_due", "staff_advice"}),
+    "G01a": (set(), set()),
+    "G01b": ({"eu-dsa-17", "eu-tco-6"}, {"notice_due"}),
     "G02": (set(), set()),
     "G13": (set(), set()),
     "G17": ({"us-sca-inadvertent"}, set()),
@@ -43,6 +44,8 @@ class TestTheGoldenCases:
     def test_are_all_judged_and_none_differs(self, law: RuleSet, golden: dict[str, Case]) -> None:
         verdicts = {name: judge(law, case) for name, case in golden.items()}
         found = {name: verdict.status for name, verdict in verdicts.items()}
+        beside = {name: found.pop(name) for name in verdicts if not name.startswith("G")}
+        assert set(beside.values()) == {"passed"}, "what stands beside a book speaks of it alone"
         assert found == {name: was for was, names in OUTCOME.items() for name in names.split()}
         assert [each.differences for each in verdicts.values() if each.differences] == []
 
@@ -216,15 +219,14 @@ class TestAFalseExpectation:
     def test_is_found_in_a_case_that_is_judged_in_part_too(
         self, law: RuleSet, golden: dict[str, Case]
     ) -> None:
-        wrong = of_report(golden["G01a"], "bka", due="2026-03-01T09:50:00Z")
+        partial = replace(golden["G01a"], named=golden["G01a"].named | {"xx-missing"})
+        wrong = of_report(partial, "bka", due="2026-03-01T09:50:00Z")
         assert self.differs(law, wrong) == {
             "reports.bka.due": ("2026-03-01T09:50:00Z", "2026-03-01T09:40:00Z"),
         }  # fmt: skip
-        wrong = changed(
-            golden["G01a"], rules=golden["G01a"].expect["rules"] | {"eu-dsa-18": "fails"}
-        )
+        wrong = changed(partial, rules=partial.expect["rules"] | {"eu-dsa-18": "fails"})
         assert self.differs(law, wrong) == {"rules.eu-dsa-18": ("fails", "holds")}
-        wrong = changed(golden["G01a"], reports=[])
+        wrong = changed(partial, reports=[])
         assert self.differs(law, wrong) == {"reports_exact": ([], ["bka"])}
         assert judge(law, changed(wrong, reports_exact=False)).status == "in part"
 
@@ -250,6 +252,15 @@ def rules(enact: Enact) -> RuleSet:
 
 
 class TestASample:
+    @pytest.fixture(autouse=True)
+    def _few_are_shipped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the sample law be all that is shipped, and these the laws that it lacks."""
+        lacking = {
+            "de-stgb-138", "eu-gdpr-overlay", "eu-tco-11", "uk-tact-39", "us-2258a",
+            "us-star-s4758",
+        }  # fmt: skip
+        monkeypatch.setattr(cases.form, "NOT_SHIPPED", lacking)
+
     def judged(self, rules: RuleSet, expect: dict[str, Any], **changes: Any) -> Verdict:
         entry = {
             "id": "C1", "title": "A sample", "kind": "determine", "rule_time": NOON,
