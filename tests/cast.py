@@ -29,6 +29,7 @@ from tests.stage import BUILDERS, Stage
 PASSWORD = "correct-horse-battery"  # noqa: S105
 NOW = datetime.now(UTC).replace(microsecond=0)
 
+ELSEWHERE = ("de", "fr", "ie", "uk", "au", "ca", "in", "za", "nz", "ch")  # their laws bind others
 PROVIDER: dict[str, Any] = {
     "provider.service_roles": ["hosting_public", "hosting_private", "ecs_public", "rcs_public"],
     "provider.main_establishment": "US",
@@ -39,8 +40,10 @@ PROVIDER: dict[str, Any] = {
     "provider.controller_entity": "US",
     "provider.gdpr_applies": True,
     "provider.size": "large",
+    "provider.au_code_applies": False,
     "counsel.tco_suspected_offence_reading": False,
     "counsel.foreign_lea_under_2702b7": False,
+    **{f"provider.{country}_nexus": False for country in ELSEWHERE},
 }
 IMMINENT: dict[str, Any] = {
     "item.visibility": "public",

@@ -285,7 +285,8 @@ class TestTest:
     ) -> None:
         entry = {
             "id": "C1", "title": "A sample", "kind": "determine",
-            "rule_time": "2026-03-01T09:00:00Z", "facts": {"threat.to": []},
+            "rule_time": "2026-03-01T09:00:00Z",
+            "facts": {"provider.uk_nexus": False, "threat.to": []},
             "expect": {
                 "rules": {"eu-dsa-18": "fails", "us-sca-block": "holds"}, "preserve_until": "open",
             },

@@ -27,10 +27,6 @@ from compliance.jurisdictions.shape import (
 OUTCOMES = ("holds", "fails", "undetermined", "not_in_force", "suspended", "simulated")
 # The records of the law contract that no rulebook holds yet: any other unknown name is a slip.
 NOT_SHIPPED = frozenset([
-    "au-avm-474-33", "au-esafety-codes", "ca-cc-83-1", "ca-pipeda-7-3", "ch-voluntary",
-    "de-netzdg-3a", "de-stgb-138", "fr-cp-434", "fr-lcen-6", "ie-oasa-9", "in-bnss-33",
-    "in-it-rules-2021", "nz-ipp11", "nz-tsa-43", "uk-tact-19", "uk-tact-38b", "uk-tact-39",
-    "uk-voluntary-ctiru", "za-pocdatara-12",
 ])  # fmt: skip
 OF_A_KIND = {
     "determine": {"rule_time", "clocks", "simulate", "facts", "expect"},

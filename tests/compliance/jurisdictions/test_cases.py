@@ -215,15 +215,14 @@ class TestAFalseExpectation:
     def test_is_found_in_a_case_that_is_judged_in_part_too(
         self, law: RuleSet, golden: dict[str, Case]
     ) -> None:
-        wrong = of_report(golden["G01a"], "bka", due="2026-03-01T09:50:00Z")
+        partial = replace(golden["G01a"], named=golden["G01a"].named | {"xx-missing"})
+        wrong = of_report(partial, "bka", due="2026-03-01T09:50:00Z")
         assert self.differs(law, wrong) == {
             "reports.bka.due": ("2026-03-01T09:50:00Z", "2026-03-01T09:40:00Z"),
         }  # fmt: skip
-        wrong = changed(
-            golden["G01a"], rules=golden["G01a"].expect["rules"] | {"eu-dsa-18": "fails"}
-        )
+        wrong = changed(partial, rules=partial.expect["rules"] | {"eu-dsa-18": "fails"})
         assert self.differs(law, wrong) == {"rules.eu-dsa-18": ("fails", "holds")}
-        wrong = changed(golden["G01a"], reports=[])
+        wrong = changed(partial, reports=[])
         assert self.differs(law, wrong) == {"reports_exact": ([], ["bka"])}
         assert judge(law, changed(wrong, reports_exact=False)).status == "in part"
 
@@ -249,6 +248,15 @@ def rules(enact: Enact) -> RuleSet:
 
 
 class TestASample:
+    @pytest.fixture(autouse=True)
+    def _few_are_shipped(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the sample law be all that is shipped, and these the laws that it lacks."""
+        lacking = {
+            "de-stgb-138", "eu-gdpr-overlay", "eu-tco-11", "uk-tact-39", "us-2258a",
+            "us-star-s4758",
+        }  # fmt: skip
+        monkeypatch.setattr(cases.form, "NOT_SHIPPED", lacking)
+
     def judged(self, rules: RuleSet, expect: dict[str, Any], **changes: Any) -> Verdict:
         entry = {
             "id": "C1", "title": "A sample", "kind": "determine", "rule_time": NOON,

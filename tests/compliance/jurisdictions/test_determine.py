@@ -255,8 +255,12 @@ class TestExplain:
 
 # ---- properties: what must be true of every answer about every situation
 
-PRESUMED = ("counsel.tco_suspected_offence_reading", "suspect.protected_role")
+PRESUMED = (
+    "counsel.tco_suspected_offence_reading", "suspect.protected_role", "authority.already_knows",
+    "authority.knowing_agencies", "authority.knowledge_basis_recorded",
+)  # fmt: skip
 RUNGS = ("suspicion", "belief", "actual_knowledge")
+FEW = ("AT", "AU", "DE", "FR", "IE", "US", "none", "afp", "fbi")  # of countries and authorities
 TIMES = [f"2026-03-01T{hour:02}:{minute}0:00Z" for hour in (8, 12, 13) for minute in range(3)]
 
 
@@ -280,7 +284,7 @@ def values(law: RuleSet, name: str) -> st.SearchStrategy[Any]:
     fact = law.vocabulary.facts[name]
     if fact.type == "bool":
         return st.booleans()
-    few = fact.values if len(fact.values) < 30 else ("AT", "DE", "FR", "IE", "US", "none")
+    few = fact.values if len(fact.values) < 30 else FEW
     if fact.type == "choice":
         return st.sampled_from([value for value in few if value in fact.values])
     some_of = st.sampled_from([value for value in few if value in fact.values])
@@ -433,7 +437,7 @@ class TestEveryAnswer:
             at for at in [*recorded.values(), *asked["clocks"].get("new_event", [])] if at <= NOON
         ]
         starts = [datetime.fromisoformat(at) for at in past]
-        reckoned = {written(at + timedelta(hours=hours)) for at in starts for hours in (1, 24)}
+        reckoned = {written(at + timedelta(hours=hours)) for at in starts for hours in (1, 4, 24)}
         begun = any(at <= NOON for at in recorded.values())
         for report in determine(law, asked)["reports"]:
             assert report["due"] is None or (begun and report["due"] in reckoned)
