@@ -49,9 +49,13 @@ def read(texts: Mapping[str, str]) -> RuleSet:
     _settle(parsed)
     rules = _rules({name: parsed[name] for name in books}, words, authorities)
     _settle(parsed)
-    return RuleSet(
-        digest({name: data for name, (data, _) in parsed.items()}), words, authorities, rules
+    left_out = tuple(
+        {**each, "regime": parsed[name][0]["regime"]}
+        for name in books
+        for each in parsed[name][0].get("not_modelled", ())
     )
+    sha256 = digest({name: data for name, (data, _) in parsed.items()})
+    return RuleSet(sha256, words, authorities, rules, not_modelled=left_out)
 
 
 def _miscounted(kinds: Mapping[str, list[str]]) -> list[Problem]:

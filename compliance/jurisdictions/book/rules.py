@@ -47,6 +47,17 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class Assertion:
+    """What a book claims of a rule: in every situation that is given, the effect is there."""
+
+    regime: str
+    name: str
+    rule: str
+    effect: str
+    given: Condition
+
+
+@dataclass(frozen=True)
 class RuleSet:
     """The law of a moment: vocabulary, authorities and rules, known by one hash."""
 
@@ -54,6 +65,8 @@ class RuleSet:
     vocabulary: Vocabulary
     authorities: Mapping[str, Mapping[str, Any]]
     rules: Mapping[str, Rule]
+    claims: tuple[Assertion, ...] = ()
+    not_modelled: tuple[Mapping[str, Any], ...] = ()  # regime, what, accepted
 
     @cached_property
     def records(self) -> dict[str, list[Rule]]:
