@@ -28,6 +28,8 @@ PARTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 SPOKEN = ("title", "cite", "regime", "confidence", "counsel_verified", "words", "says")
 
+MOST_BESIDE = 20  # rules that report, tried beside one that strips or lifts
+
 Situation = dict[str, Any]
 
 
@@ -92,7 +94,9 @@ def _facets(said: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         "withhold": {name: each["withhold"] for name, each in reports.items()},
         "barred": dict(said["barred"]),
         "preserve": {"until": said["preserve"]["until"]} if said["preserve"] else {},
-        "silence": {", ".join(each["towards"]): each["until"] for each in said["silence"]},
+        "silence": {
+            ", ".join(each["towards"]): each["until"] or "lifted" for each in said["silence"]
+        },
         "human": {each["reason"]: True for each in said["human"]},
     }
 
@@ -184,26 +188,23 @@ class _Change:
     def _conditions(self) -> Iterator[Condition]:
         """Yield when only one text holds, when a presumption counts, when each text holds."""
         own = [rule.own for rule in self.rules]
-        yield from _apart(*own) if len(own) == 2 else own
+        yield from _apart(*own) if len(own) == 2 else ()
         for condition in own:
             for test in sorted(_presumed(condition)):
                 so, not_so = (_settled(condition, test, value) for value in (True, False))
                 yield {"all": [so, {"not": [not_so]}]}
                 yield {"all": [not_so, {"not": [so]}]}
-        yield from self._taken()
+        yield from self._holding()
 
-    def _taken(self) -> Iterator[Condition]:
-        """Yield when a rule holds and takes each step; when it holds beside a duty to report."""
+    def _holding(self) -> Iterator[Condition]:
+        """Yield when a rule holds: with each step taken, alone, and beside a rule that reports."""
         for rule in self.rules:
             for step in rule.then.get("report", {"steps": ()})["steps"]:
                 yield {"all": [rule.own, step["when"] or {"all": []}]}
-        beside = [
-            other.own
-            for law in self.laws
-            for other in law.rules.values()
-            if "report" in other.then and other.id != self.name
-        ]
-        for rule, other in product(self.rules, beside[:BESIDE]):
+            yield rule.own
+        others = [rule for law in self.laws for rule in law.rules.values()]
+        telling = [rule.own for rule in others if "report" in rule.then and rule.id != self.name]
+        for rule, other in product(self.rules, telling[:MOST_BESIDE]):
             yield {"all": [rule.own, other]}
 
     def _witness(self, condition: Condition) -> dict[str, Any] | None:
@@ -266,9 +267,6 @@ class _Change:
         states = sorted(self.laws[1].vocabulary.member_states)
         placed = {name: [states[number % len(states)]] for number, name in enumerate(asked)}
         return placed | {"provider.main_establishment": states[-1]}
-
-
-BESIDE = 20  # reports of other rules that are tried beside a rule that strips or lifts
 
 
 def _said(law: RuleSet, situation: Situation) -> dict[str, Any]:

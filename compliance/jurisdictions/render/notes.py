@@ -45,7 +45,8 @@ def certificate(rules: RuleSet, name: str, proof: Proof, said: Proof) -> str:
         lines += ["", f"Exception {other} [{lift['result']}]: {cells}"]
     if proof["outcome"] in OPEN:
         follows = consequences(shown.then, words)
-        lines += ["", "What follows", *follows, *_due(shown, said, _needs(proof), words)]
+        title = "What follows" if proof["outcome"] == "holds" else "What would follow"
+        lines += ["", title, *follows, *_due(shown, said, _needs(proof), words)]
         presumed = list(_presumed(shown, proof, said, words))
         lines += ["", "What was presumed", *presumed] if presumed else []
     return "\n".join(lines) + "\n"
@@ -112,7 +113,7 @@ def _enough(node: Proof) -> list[Proof]:
 
 def _told(leaf: Proof, words: Vocabulary) -> str:
     so = "is so" if leaf["result"] == "holds" else "is not so"
-    name = f'"{leaf["says"]}"' if "says" in leaf else test(leaf, words)
+    name = f'"{leaf["says"]}"' if "says" in leaf else f"'{test(leaf, words)}'"
     return f"{name} {so} ({known(leaf, words)})"
 
 
