@@ -5,13 +5,14 @@ situation (`replayed`). Plain data in, plain data out.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
 from typing import Any
 
 from compliance.jurisdictions import logic, render, solve
-from compliance.jurisdictions.book import HOME_STATE, Fact, RuleSet, Vocabulary
+from compliance.jurisdictions.book import HOME_STATE, Rule, RuleSet, digest
 from compliance.jurisdictions.determine import determine
 from compliance.jurisdictions.determine.moments import RUNGS, written
 from compliance.jurisdictions.logic import HOLDS, Condition
@@ -38,7 +39,8 @@ def changes(old: RuleSet, new: RuleSet) -> list[dict[str, Any]]:
 
     `parts` holds old and new text. `outcome` says whether the outcome of the rule differs in the
     `witness`, is proved to be the same wherever the tested facts are known, or neither. The
-    witness is a situation as `determine` takes it, or None; `consequences` are what changes in it.
+    witness is a situation as `determine` takes it, or None; `consequences` are what the change of
+    this rule alone changes in it, all else being as it is new.
     """
     return [
         _Change(old, new, name).told()
@@ -107,7 +109,8 @@ class _Change:
     def __init__(self, old: RuleSet, new: RuleSet, name: str) -> None:
         self.laws, self.name = (old, new), name
         self.rules = [law.rules[name] for law in self.laws if name in law.rules]
-        self.words = _words(old, new)
+        self.sides = [_with(_united(old, new), name, law.rules.get(name)) for law in self.laws]
+        self.words = self.sides[0].vocabulary.facts
         self.tested = solve.facts_of(*(rule.own for rule in self.rules))
 
     def told(self) -> dict[str, Any]:
@@ -134,13 +137,13 @@ class _Change:
 
     def _shown(self) -> dict[str, Any]:
         """Return whether the outcome differs, and the situation that shows it or what follows."""
-        if len(self.rules) == 2 and _mute(vars(self.rules[0])) == _mute(vars(self.rules[1])):
+        if len({_meaning(rule) for rule in self.rules}) < len(self.rules):
             return {"outcome": SAME, "witness": None, "consequences": []}
         if self._is_retyped():
             return {"outcome": NOT_PROVED, "witness": None, "consequences": []}
         is_same, other = self._is_proved_the_same(), None
         for situation in self._situations():
-            before, after = (_said(law, situation) for law in self.laws)
+            before, after = (_said(law, situation) for law in self.sides)
             consequences = replayed(before, after)
             if any((each["what"], each["of"]) == ("outcome", self.name) for each in consequences):
                 return {"outcome": DIFFERS, "witness": situation, "consequences": consequences}
@@ -235,12 +238,11 @@ class _Change:
         added = {
             "threat.imminent": imminent,
             "item.visibility": self.words["item.visibility"].values[0],
-            "data.available_classes": sorted(self.laws[1].vocabulary.lists["field_classes"]),
+            "data.available_classes": sorted(self.laws[1].vocabulary.field_classes),
             **self._places(),
         }
         spare = {name: value for name, value in added.items() if name not in self.tested}
-        proposed = any(each["status"] == "proposed" for r in self.rules for each in r.versions)
-        simulate = [self.name] if proposed else []
+        simulate = [self.name] if any(map(_is_proposed, self.rules)) else []
         return {
             "rule_time": written(at),
             "clocks": clocks,
@@ -270,34 +272,33 @@ class _Change:
 
 
 def _said(law: RuleSet, situation: Situation) -> dict[str, Any]:
-    """Return the determination of as much of a situation as a law has words for."""
-    words = law.vocabulary
-    facts = {name: value for name, value in situation["facts"].items() if _has(words, name, value)}
-    clocks = {name: at for name, at in situation["clocks"].items() if name in words.starts}
-    proposed = {
-        rule.id
-        for rule in law.rules.values()
-        if any(version["status"] == "proposed" for version in rule.versions)
-    }
-    simulate = [name for name in situation["simulate"] if name in proposed]
-    return determine(law, situation | {"facts": facts, "clocks": clocks, "simulate": simulate})
+    """Return the determination of a situation; what a law did not propose is not simulated."""
+    known = [name for name in situation["simulate"] if name in law.rules]
+    simulate = [name for name in known if _is_proposed(law.rules[name])]
+    return determine(law, situation | {"simulate": simulate})
 
 
-def _has(words: Vocabulary, name: str, value: Any) -> bool:
-    try:
-        words.check(name, value)
-    except ValueError:
-        return False
-    return True
+def _is_proposed(rule: Rule) -> bool:
+    return any(version["status"] == "proposed" for version in rule.versions)
 
 
-def _words(old: RuleSet, new: RuleSet) -> dict[str, Fact]:
-    """Return the facts of both laws, each with the values that either has."""
-    found = dict(old.vocabulary.facts)
-    for name, fact in new.vocabulary.facts.items():
-        earlier = found.get(name, fact).values
-        found[name] = replace(fact, values=tuple(dict.fromkeys([*fact.values, *earlier])))
-    return found
+def _with(law: RuleSet, name: str, rule: Rule | None) -> RuleSet:
+    """Return a law in which one rule stands as it is given, or not at all."""
+    rest = {each: other for each, other in law.rules.items() if each != name}
+    return replace(law, rules=rest | ({name: rule} if rule else {}))
+
+
+def _united(old: RuleSet, new: RuleSet) -> RuleSet:
+    """Return the new law with the words and the desks of both, so that it can hold an old rule."""
+    words, earlier = copy(new.vocabulary), old.vocabulary
+    facts = dict(earlier.facts)
+    for name, fact in words.facts.items():
+        values = dict.fromkeys([*fact.values, *facts.get(name, fact).values])
+        facts[name] = replace(fact, values=tuple(values))
+    words.facts, words.clocks = facts, earlier.clocks | words.clocks
+    words.codes, words.reasons = earlier.codes | words.codes, earlier.reasons | words.reasons
+    desks = {**old.authorities, **new.authorities}
+    return replace(new, vocabulary=words, authorities=desks)
 
 
 def _apart(old: Condition, new: Condition) -> list[Condition]:
@@ -323,6 +324,12 @@ def _settled(condition: Condition, test: Test, so: bool) -> Condition:
         return {"all" if so else "any": []} if _test(condition) == test else condition
     branch = logic.branch_of(condition)
     return {branch: [_settled(part, test, so) for part in condition[branch]]}
+
+
+def _meaning(rule: Rule) -> str:
+    """Return all of a rule that the evaluator reads."""
+    names = {name for names in PARTS.values() for name in names} - {*SPOKEN}
+    return digest({name: _mute(getattr(rule, name)) for name in names})
 
 
 def _mute(value: Any) -> Any:

@@ -99,13 +99,14 @@ def consequences(then: Mapping[str, Any], words: Vocabulary) -> Iterator[str]:
 
 
 VERBS = {
-    "strip": "give no", "lift": "free", "preserve": "keep everything", "silence": "say nothing",
-    "human": "a person looks",
+    "act": "act:", "human": "a person looks", "lift": "free", "notice": "give notice",
+    "preserve": "keep everything", "silence": "say nothing", "strip": "give no",
+    "unkept": "if nothing else keeps it, a person looks",
 }  # fmt: skip
 # How a sentence takes up the usual particulars of an effect, in this order; others are named.
 LINKS = {
-    "fields": "", "to": "to", "towards": "to", "about": "about", "for": "for", "from": "from",
-    "until": "until",
+    "what": "", "within": "within", "fields": "", "to": "to", "outside": "outside",
+    "towards": "to", "about": "about", "for": "for", "from": "from", "until": "until",
 }  # fmt: skip
 UNITS = {"D": "days", "W": "weeks", "M": "months", "Y": "years"}
 
@@ -125,8 +126,16 @@ def _text(said: Any, words: Vocabulary) -> str:
         when = [f"if {inline(said['when'], words)}"] if "when" in said else []
         rest = [f"{key} {_text(each, words)}" for key, each in said.items() if key != "when"]
         return ", ".join(map(plain, [*when, *rest]))
-    period = re.fullmatch(r"P(\d+)([DWMY])", said)
-    return f"{period[1]} {UNITS[period[2]]}" if period else plain(said)
+    return period(said)
+
+
+def period(said: str) -> str:
+    """Return a period such as P6M in words; another text as it stands, in words."""
+    found = re.fullmatch(r"P(\d+)([DWMY])", said)
+    if not found:
+        return plain(said)
+    unit = UNITS[found[2]]
+    return f"{found[1]} {unit[:-1] if found[1] == '1' else unit}"
 
 
 def steps(then: Mapping[str, Any], words: Vocabulary) -> Iterator[str]:

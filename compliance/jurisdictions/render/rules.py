@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compliance.jurisdictions.book import Rule, RuleSet, Vocabulary
-from compliance.jurisdictions.render.phrases import consequences, inline, plain, steps, tree
+from compliance.jurisdictions.render.phrases import consequences, inline, period, plain, steps, tree
 
 HEADINGS = {
     "binds": "Who is bound",
@@ -66,7 +66,7 @@ def _trigger(shown: Rule) -> str:
 def _versions(shown: Rule, words: Vocabulary) -> Iterator[str]:
     for each in shown.versions:
         rest = [key for key in each if key not in ("from", "status", "renewal")]
-        told = "".join(f", {plain(key)} {each[key]}" for key in rest)
+        told = "".join(f", {plain(key)} {period(each[key])}" for key in rest)
         renewed = f", if {inline(each['renewal'], words)}" if "renewal" in each else ""
         yield f"From {each['from']}: {plain(each['status'])}{told}{renewed}"
 

@@ -206,7 +206,16 @@ class TestChanges:
             ("recipient", "fbi (duty)", ["firm"], ["firm", "simulated"]),
         ]
 
-    def test_leave_out_what_a_law_has_no_words_for(self, enact: Enact) -> None:
+    def test_show_each_rule_apart_from_what_else_changed(self, enact: Enact) -> None:
+        old = enact({"xx-a": {"when": LIFE}, "xx-b": {}})
+        new = enact({"xx-a": {}, "xx-b": {"then": {"human": ["minor"]}}})
+        first, second = diff.changes(old, new)
+        assert told(first) == [
+            ("outcome", "xx-a", "fails", "holds"), ("recipient", "fbi (duty)", None, ["firm"]),
+        ]  # fmt: skip
+        assert told(second, "outcome", "recipient", "human") == [("human", "minor", None, True)]
+
+    def test_know_the_words_of_both_laws(self, enact: Enact) -> None:
         old, new = enact({"xx-a": {}}), enact({"xx-a": {}, "xx-b": {"when": LIFE}})
         facts = dict(old.vocabulary.facts)
         facts["threat.to"] = replace(facts["threat.to"], values=("property",))

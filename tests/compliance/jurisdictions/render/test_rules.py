@@ -67,16 +67,17 @@ class TestParts:
         then = {
             "silence": {"towards": ["public"], "about": "removal", "for": "P1Y", "extend": longer},
             "strip": {"fields": ["ID"], "outside": ["EU"], "code": "gdpr_transfer"},
-            "new_effect": {"what": "give the receipt"},
-            "unkept": ["a_new_reason"],
+            "act": {"what": "give the receipt", "within": "a day"},
+            "new_effect": {"who": "the house"},
+            "another": ["a_new_reason"],
         }
         changed = replace(rules, rules={"xx-a": replace(rules.rules["xx-a"], then=then)})
         assert render.parts(changed, "xx-a")["then"].splitlines() == [
-            "say nothing to public about removal for 1 years; extend: "
-            "if A fact: is yes, by 6 weeks",
-            f"give no ID ({rules.vocabulary.codes['gdpr_transfer']}); outside: EU",
-            "new effect; what: give the receipt",
-            "unkept: a_new_reason",
+            "say nothing to public about removal for 1 year; extend: if A fact: is yes, by 6 weeks",
+            f"give no ID outside EU ({rules.vocabulary.codes['gdpr_transfer']})",
+            "act: give the receipt within a day",
+            "new effect; who: the house",
+            "another: a_new_reason",
         ]
 
 
