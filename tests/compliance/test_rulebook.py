@@ -15,8 +15,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from compliance import jurisdictions, releases
-from compliance.jurisdictions import RuleSet, cases, solve
-from compliance.management.commands import rulebook
+from compliance.jurisdictions import RuleSet, cases, diff, solve
+from compliance.jurisdictions.solve import search
+from compliance.management.rulebook import given
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED: dict[str, Any] = {
@@ -33,6 +34,7 @@ ASKED: dict[str, Any] = {
 
 Run = Callable[..., str]
 Fails = Callable[..., tuple[str, str]]
+Spoilt = Callable[[str, str, str], dict[str, str]]
 
 
 @pytest.fixture
@@ -73,6 +75,20 @@ def fails() -> Fails:
         return out.getvalue(), line
 
     return call
+
+
+@pytest.fixture
+def spoilt(monkeypatch: pytest.MonkeyPatch) -> Spoilt:
+    """Ship a law in which one text stands instead of another, once; return its texts."""
+
+    def spoil(name: str, before: str, after: str) -> dict[str, str]:
+        texts = releases.shipped_texts()
+        assert before in texts[name]
+        texts[name] = texts[name].replace(before, after, 1)
+        monkeypatch.setattr(releases, "shipped_texts", lambda: texts)
+        return texts
+
+    return spoil
 
 
 def refusals(printed: str) -> list[tuple[str, str]]:
@@ -238,7 +254,7 @@ class TestDetermine:
         self, fails: Fails, run: Run, sheet: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         line = json.dumps(ASKED) + "\n"
-        monkeypatch.setattr(rulebook, "LARGEST", 2 * len(line))
+        monkeypatch.setattr(given, "LARGEST", 2 * len(line))
         assert len(run("determine", sheet(2 * line)).splitlines()) == 2
         printed, said = fails("determine", sheet(3 * line))
         assert said.endswith(f"is longer than {2 * len(line)} characters.")
@@ -324,33 +340,45 @@ class TestTest:
 
 
 class TestCheck:
-    def test_counts_the_shipped_law(self, run: Run, law: RuleSet) -> None:
-        assert run("check") == (
-            f"{len(law.rules)} rules, {len(law.vocabulary.facts)} facts, rule set {law.sha256}\n"
+    def test_counts_the_shipped_law_and_says_what_is_proved_of_it(
+        self, run: Run, law: RuleSet
+    ) -> None:
+        lines = run("check").splitlines()
+        assert lines[0] == (
+            f"{len(law.rules)} rules, {len(law.vocabulary.facts)} facts, rule set {law.sha256}"
         )
+        note = lines.index("note: eu-dsa-18.vlop holds only where eu-dsa-18.all holds too")
+        assert lines[note + 1].startswith('  for instance {"')
+        assert not [line for line in lines if line.startswith(("fault", "open"))]
+        assert [line for line in lines if line.endswith("can hold together (--json names them)")]
         assert json.loads(run("check", "--json")) == {
-            "rule_set": law.sha256, "rules": sorted(law.rules), "findings": [],
+            "rule_set": law.sha256, "rules": sorted(law.rules), "findings": solve.findings(law),
         }  # fmt: skip
 
-    def test_fails_when_a_rule_says_nothing(
-        self, fails: Fails, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        texts = releases.shipped_texts()
-        never = 'is: true, says: "to the public"'
-        assert never in texts["us-sca.yaml"]
-        broken = texts["us-sca.yaml"].replace(
+    def test_of_the_shipped_law_leaves_nothing_open(self, run: Run) -> None:
+        assert run("check", "--strict") == run("check")
+
+    def test_fails_when_a_rule_says_nothing(self, fails: Fails, spoilt: Spoilt) -> None:
+        spoilt(
+            "us-sca.yaml",
             "when: {fact: provider.us_sca_covered, is: true",
             "when: {fact: provider.us_sca_covered, is: false",
         )
-        assert broken != texts["us-sca.yaml"]
-        monkeypatch.setattr(releases, "shipped_texts", lambda: texts | {"us-sca.yaml": broken})
         printed, line = fails("check")
-        assert line == "1 rules say nothing, or may; see above."
-        assert printed.splitlines()[1:] == ["us-sca-block.records: can never hold"]
+        assert line == "1 findings refuse this law; see above."
+        assert "fault: us-sca-block.records can never hold" in printed.splitlines()
         printed, _ = fails("check", "--json")
-        assert json.loads(printed)["findings"] == [
-            {"rule": "us-sca-block.records", "finding": "can never hold"}
-        ]
+        assert {
+            "rule": "us-sca-block.records", "kind": "never", "level": "fault",
+            "finding": "can never hold", "proved": True, "witness": None,
+        } in json.loads(printed)["findings"]  # fmt: skip
+
+    def test_fails_if_strict_when_something_waits_for_a_person(
+        self, run: Run, fails: Fails, spoilt: Spoilt
+    ) -> None:
+        spoilt("us-sca.yaml", "accepted: true", "accepted: false")
+        assert "\nopen: us-sca is not modelled, and nobody accepted that: " in run("check")
+        assert fails("check", "--strict")[1] == "1 findings refuse this law; see above."
 
     def test_refuses_a_law_that_cannot_be_read(
         self, fails: Fails, monkeypatch: pytest.MonkeyPatch
@@ -365,7 +393,7 @@ class TestCheck:
     def test_gives_up_no_question_in_silence(
         self, fails: Fails, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(solve, "MOST_KINDS", 1)
+        monkeypatch.setattr(search, "MOST_KINDS", 1)
         printed, _ = fails("check")
         assert "not proved" in printed
 
@@ -376,8 +404,10 @@ class TestExplain:
     ) -> None:
         printed = run("explain", sheet(ASKED), "us-sca-emergency")
         assert printed.startswith("us-sca-emergency: ")
-        assert "\nOutcome: undetermined at 2026-03-01T09:00:00Z, version from " in printed
-        assert "threat.to includes any of life, serious_injury; seen: life" in printed
+        assert "\nJudged at 2026-03-01T09:00:00Z, version from " in printed
+        assert "\n\nIt cannot be said yet whether the permission holds; these facts" in printed
+        assert ": includes any of life, serious injury; seen: life\n" in printed
+        assert "\n\nWhat would follow\n" in printed
 
     def test_prints_all_parts_of_a_record(self, run: Run, sheet: Callable[[Any], str]) -> None:
         printed = run("explain", sheet(ASKED), "us-sca-block", "eu-dsa-18.all")
@@ -406,6 +436,78 @@ class TestExplain:
     ) -> None:
         printed, line = fails("explain", sheet(ASKED | {"facts": 5}), "eu-dsa-18")
         assert (printed, line) == ("", "facts: must be a table, not 5.")
+
+
+class TestDiff:
+    @pytest.fixture
+    def books(self, tmp_path: Path) -> Path:
+        """The shipped law in a directory, with more time for one report and its cases beside."""
+        texts = releases.shipped_texts() | releases.shipped_cases()
+        before = "hours: {imminent: 1, otherwise: 24}"
+        texts["eu-tco.yaml"] = texts["eu-tco.yaml"].replace(before, before.replace("1", "2", 1))
+        for name, text in texts.items():
+            (tmp_path / name).write_text(text, "utf-8")
+        return tmp_path
+
+    def test_tells_what_changed_and_a_situation_that_shows_it(self, run: Run, books: Path) -> None:
+        lines = run("diff", "shipped", str(books)).splitlines()
+        assert lines[0].startswith("1 rules changed from ")
+        assert lines[1:4] == ["", "eu-tco-14-5: changed", "  then"]
+        assert [line[:12] for line in lines[4:6]] == ["    - report", "    + report"]
+        assert lines[6] == "  outcome: the same in every situation"
+        assert lines[7].startswith('  in the situation {"clocks":{"')
+        due = [line for line in lines[8:] if line.startswith("    due ")]
+        assert due
+        assert all(" (firm duty): 20" in line and " -> 20" in line for line in due)
+
+    def test_prints_the_same_as_data(self, run: Run, books: Path, law: RuleSet) -> None:
+        told = json.loads(run("diff", "shipped", str(books), "--json"))
+        new = given.law(str(books))
+        assert told["old"] == law.sha256 != told["new"] == new.sha256
+        assert told["rules"] == diff.changes(law, new)
+        assert (told["facts"], told["authorities"]) == ([], [])
+
+    def test_names_words_and_desks_that_changed_beside_the_rules(
+        self, run: Run, books: Path
+    ) -> None:
+        for name, before in (
+            ("facts.yaml", "The threat is imminent"),
+            ("authorities.yaml", "Bundeskriminalamt"),
+        ):
+            text = (books / name).read_text("utf-8")
+            assert before in text
+            (books / name).write_text(text.replace(before, "Other"), "utf-8")
+        assert "\nThese facts changed: threat.imminent\n" in run("diff", "shipped", str(books))
+        assert "\nThese authorities changed: bka" in run("diff", str(books), "shipped")
+
+    def test_has_no_situation_for_words_that_decide_nothing(self, run: Run, books: Path) -> None:
+        texts = releases.shipped_texts()
+        spoken = texts["eu-tco.yaml"].replace("title: Inform the", "title: Tell the")
+        (books / "eu-tco.yaml").write_text(spoken, "utf-8")
+        assert run("diff", "shipped", str(books)).splitlines()[1:] == [
+            "", "eu-tco-14-5: changed", "  title",
+            "    - Inform the authorities of content involving an imminent threat to life",
+            "    + Tell the authorities of content involving an imminent threat to life",
+            "  outcome: the same in every situation",
+        ]  # fmt: skip
+
+    def test_says_that_a_law_is_the_same(self, run: Run) -> None:
+        assert re.fullmatch(
+            r"0 rules changed from (\w{12}) to \1\n", run("diff", "shipped", "shipped")
+        )
+
+    def test_tells_a_rule_that_is_no_more(self, run: Run, books: Path) -> None:
+        (books / "eu-tco.yaml").unlink()
+        lines = run("diff", "shipped", str(books)).splitlines()
+        assert "eu-tco-14-5: removed" in lines
+        assert "  outcome: differs" in lines
+        assert "    outcome eu-tco-14-5: holds -> nothing" in lines
+
+    def test_refuses_what_is_no_law(self, fails: Fails, tmp_path: Path) -> None:
+        said = f"{tmp_path} is neither 'shipped' nor a directory that holds rulebooks."
+        assert fails("diff", "shipped", str(tmp_path)) == ("", said)
+        printed, _ = fails("diff", "--json", str(tmp_path), "shipped")
+        assert refusals(printed) == [("", said)]
 
 
 class TestTheProcess:

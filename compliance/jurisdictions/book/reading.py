@@ -52,8 +52,13 @@ def read(texts: Mapping[str, str]) -> RuleSet:
     rules = _rules(law, words, authorities)
     claims = _claims(law, words, authorities, rules)
     _settle(parsed)
+    left_out = tuple(
+        {**each, "regime": parsed[name][0]["regime"]}
+        for name in books
+        for each in parsed[name][0].get("not_modelled", ())
+    )
     sha256 = digest({name: data for name, (data, _) in parsed.items()})
-    return RuleSet(sha256, words, authorities, rules, claims)
+    return RuleSet(sha256, words, authorities, rules, claims, left_out)
 
 
 def _miscounted(kinds: Mapping[str, list[str]]) -> list[Problem]:

@@ -66,6 +66,7 @@ class RuleSet:
     authorities: Mapping[str, Mapping[str, Any]]
     rules: Mapping[str, Rule]
     claims: tuple[Assertion, ...] = ()
+    not_modelled: tuple[Mapping[str, Any], ...] = ()  # regime, what, accepted
 
     @cached_property
     def records(self) -> dict[str, list[Rule]]:

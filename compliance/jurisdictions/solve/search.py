@@ -1,15 +1,15 @@
-"""Solve: is there a situation in which a rule holds, and one in which it fails?
+"""Search: a situation in which a condition holds, or the proof that there is none.
 
 The evaluator is its own solver: weighing part of the facts bounds what the rest can do.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain, combinations
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Fact, RuleSet, Vocabulary
-from compliance.jurisdictions.logic import FAILS, HOLDS, Condition
+from compliance.jurisdictions.book import Fact
+from compliance.jurisdictions.logic import Condition
 
 MOST_STEPS = 100_000  # a question
 MOST_KINDS = 10  # kinds of members of one set fact that a condition tells apart
@@ -20,14 +20,14 @@ class NotProved(Exception):
 
 
 def witness(
-    condition: Condition, words: Vocabulary, wanted: int, *, steps: int = MOST_STEPS
+    condition: Condition, words: Mapping[str, Fact], wanted: int, *, steps: int = MOST_STEPS
 ) -> dict[str, Any] | None:
     """Return a situation in which a condition weighs `wanted`, or None if there is none.
 
-    Raises NotProved when `steps` situations did not settle it.
+    Nothing is presumed in it. Raises NotProved when `steps` situations did not settle it.
     """
-    plain = _without_presumptions(condition)
-    values = {name: _values(words.facts[name], plain) for name in _facts(plain)}
+    plain = without_presumptions(condition)
+    values: dict[str, list[Any]] = {}
     pending: list[dict[str, Any]] = [{}]
     for _ in range(steps):
         if not pending:
@@ -38,33 +38,23 @@ def witness(
             return facts
         if weight != -wanted:
             fact = min(logic.needs(plain, facts))
+            if fact not in values:
+                values[fact] = _values(words[fact], plain)
             pending += [{**facts, fact: value} for value in values[fact]]
     raise NotProved(f"{steps} situations were not enough.")
 
 
-def findings(rules: RuleSet) -> list[dict[str, str]]:
-    """Return the rules that can never hold, that always hold, or of which neither is proved."""
-    found = []
-    for name, rule in sorted(rules.rules.items()):
-        for wanted, sentence in ((HOLDS, "can never hold"), (FAILS, "always holds")):
-            try:
-                said = "" if witness(rule.own, rules.vocabulary, wanted) is not None else sentence
-            except NotProved:
-                said = f"may be a rule that {sentence}: not proved"
-            if said:
-                found.append({"rule": name, "finding": said})
-    return found
+def facts_of(*conditions: Condition | None) -> set[str]:
+    """Return the facts that conditions test."""
+    return {leaf["fact"] for each in conditions if each for leaf in logic.leaves(each)}
 
 
-def _facts(condition: Condition) -> set[str]:
-    return {leaf["fact"] for leaf in logic.leaves(condition)}
-
-
-def _without_presumptions(condition: Condition) -> Condition:
+def without_presumptions(condition: Condition) -> Condition:
+    """Return a condition that presumes nothing: what is presumed may still be learned."""
     if "fact" in condition:
         return {key: value for key, value in condition.items() if key != "presume"}
     branch = logic.branch_of(condition)
-    return {branch: [_without_presumptions(part) for part in condition[branch]]}
+    return {branch: [without_presumptions(part) for part in condition[branch]]}
 
 
 def _values(fact: Fact, condition: Condition) -> list[Any]:

@@ -1,6 +1,5 @@
-"""Solve: a witness is a witness, and no witness means that there is none."""
+"""Search: a witness is a witness, and no witness means that there is none."""
 
-from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -8,11 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.jurisdictions import RuleSet, logic, solve
+from compliance.jurisdictions import RuleSet, logic
 from compliance.jurisdictions.logic import FAILS, HOLDS, Condition
 from compliance.jurisdictions.solve import NotProved, witness
-
-Enact = Callable[..., RuleSet]
 
 
 def leaf(fact: str, op: str, value: Any, **more: Any) -> Condition:
@@ -45,7 +42,7 @@ class TestWitness:
     def test_is_a_situation_in_which_the_condition_holds(
         self, law: RuleSet, condition: Condition
     ) -> None:
-        found = witness(condition, law.vocabulary, HOLDS)
+        found = witness(condition, law.vocabulary.facts, HOLDS)
         assert found is not None
         for name, value in found.items():
             assert law.vocabulary.check(name, value) == value
@@ -64,31 +61,31 @@ class TestWitness:
         ],
     )  # fmt: skip
     def test_is_none_for_a_contradiction(self, law: RuleSet, condition: Condition) -> None:
-        assert witness(condition, law.vocabulary, HOLDS) is None
-        assert witness({"not": [condition]}, law.vocabulary, FAILS) is None
-        assert witness({"not": [condition]}, law.vocabulary, HOLDS) is not None
+        assert witness(condition, law.vocabulary.facts, HOLDS) is None
+        assert witness({"not": [condition]}, law.vocabulary.facts, FAILS) is None
+        assert witness({"not": [condition]}, law.vocabulary.facts, HOLDS) is not None
 
     def test_needs_no_presumption(self, law: RuleSet) -> None:
         # What is presumed may still be learned; a presumption proves nothing about a rule.
         presumed = {"all": [{"not": [leaf("threat.imminent", "is", True, presume=False)]}, MANY]}
-        found = witness({"not": [presumed]}, law.vocabulary, HOLDS)
+        found = witness({"not": [presumed]}, law.vocabulary.facts, HOLDS)
         assert found is not None
         assert logic.weigh(presumed, found) == FAILS
         taken = witness({"all": [leaf("threat.imminent", "is", True, presume=False)]},
-                        law.vocabulary, HOLDS)  # fmt: skip
+                        law.vocabulary.facts, HOLDS)  # fmt: skip
         assert taken == {"threat.imminent": True}
 
     def test_is_given_up_after_so_many_steps(self, law: RuleSet) -> None:
         with pytest.raises(NotProved, match=r"^2 situations were not enough\.$"):
-            witness({"all": [IMMINENT, SMALL, BIG]}, law.vocabulary, HOLDS, steps=2)
-        assert witness({"all": [IMMINENT, SMALL, BIG]}, law.vocabulary, HOLDS) is None
+            witness({"all": [IMMINENT, SMALL, BIG]}, law.vocabulary.facts, HOLDS, steps=2)
+        assert witness({"all": [IMMINENT, SMALL, BIG]}, law.vocabulary.facts, HOLDS) is None
 
     def test_is_not_sought_in_a_set_that_is_told_apart_in_too_many_ways(self, law: RuleSet) -> None:
         tests = [
             leaf("offence.location", "includes", each) for each in law.vocabulary.member_states
         ]
         with pytest.raises(NotProved, match=r"^offence\.location is tested in too many ways\.$"):
-            witness({"all": tests}, law.vocabulary, HOLDS)
+            witness({"all": tests}, law.vocabulary.facts, HOLDS)
 
     @given(data=st.data())
     def test_is_found_if_and_only_if_there_is_one(self, law: RuleSet, data: st.DataObject) -> None:
@@ -113,35 +110,6 @@ class TestWitness:
         ]  # fmt: skip
         for wanted in (HOLDS, FAILS):
             exists = any(logic.weigh(condition, facts) == wanted for facts in everything)
-            found = witness(condition, law.vocabulary, wanted)
+            found = witness(condition, law.vocabulary.facts, wanted)
             assert (found is not None) == exists
             assert found is None or logic.weigh(condition, found) == wanted
-
-
-class TestFindings:
-    def test_are_none_in_the_shipped_law(self, law: RuleSet) -> None:
-        assert solve.findings(law) == []
-
-    def test_name_the_rules_that_say_nothing(self, enact: Enact) -> None:
-        met = {"fact": "threat.imminent", "is": True}
-        rules = enact({
-            "xx-never": {"when": {"all": [met, {"not": met}]}},
-            "xx-good": {},
-            "xx-always": {"when": {"any": [met, {"not": met}]}},
-            "xx-exempt": {"exempt": met},
-            "xx-bound": {"binds": {"fact": "threat.imminent", "is": False}},
-        })  # fmt: skip
-        assert solve.findings(rules) == [
-            {"rule": "xx-always", "finding": "always holds"},
-            {"rule": "xx-bound", "finding": "can never hold"},
-            {"rule": "xx-exempt", "finding": "can never hold"},
-            {"rule": "xx-never", "finding": "can never hold"},
-        ]
-
-    def test_report_what_is_not_proved(self, enact: Enact, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(solve, "MOST_KINDS", 1)
-        rules = enact({"xx-wide": {"when": {"fact": "threat.to", "includes": "life"}}})
-        assert solve.findings(rules) == [
-            {"rule": "xx-wide", "finding": "may be a rule that can never hold: not proved"},
-            {"rule": "xx-wide", "finding": "may be a rule that always holds: not proved"},
-        ]

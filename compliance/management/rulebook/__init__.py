@@ -1,0 +1,1 @@
+"""What the command `rulebook` reads and prints, a file per question."""
