@@ -1,10 +1,11 @@
 """The book: texts in, a checked rule set with one hash out, or every problem with its line."""
 
 from compliance.jurisdictions.book.reading import read
-from compliance.jurisdictions.book.rules import HOME_STATE, Rule, RuleSet
+from compliance.jurisdictions.book.rules import HOME_STATE, Edition, Rule, RuleSet
 from compliance.jurisdictions.book.strict import canonical, digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 
 __all__ = [
-    "HOME_STATE", "Fact", "Rule", "RuleSet", "Vocabulary", "canonical", "digest", "parse", "read",
+    "HOME_STATE", "Edition", "Fact", "Rule", "RuleSet", "Vocabulary", "canonical", "digest",
+    "parse", "read",
 ]  # fmt: skip

@@ -122,8 +122,8 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
         if each.live and each.value == HOLDS:
             yield from ((reason, each.rule.record) for reason in each.rule.then.get("human", ()))
         for entry in each.rule.open if each.live else ():
-            given = logic.weigh(entry["given"], situation.facts) == HOLDS
-            if given and entry["fact"] in needs[name]:
+            asked = entry["fact"] in needs[name]
+            if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
 
 
@@ -164,8 +164,8 @@ def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
 
 
 def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
-    for leaf in logic.leaves(outcome.condition):
-        if "presume" in leaf and leaf["fact"] not in situation.facts:
+    for leaf in outcome.moment.edition.presuming:
+        if leaf["fact"] not in situation.facts:
             value: Any = [] if leaf["op"].startswith("includes") else not leaf["value"]
             yield {"fact": leaf["fact"], "as": value, "for": outcome.rule.record}
 

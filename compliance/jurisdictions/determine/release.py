@@ -20,12 +20,18 @@ class Release:
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
         self.policies = [each for each in strips if each.rule.mode == "condition"]
         self.lifts = [each for each in found.values() if _may_lift(each)]
+        self._cells: dict[tuple[str, str], list[Outcome]] = {}
 
     def barring(self, field: str, to: str) -> list[Outcome]:
         """Return the prohibitions that do not fail for this field class and recipient class.
 
         A cell is min(own, -exception): an undetermined exception leaves the bar in place.
         """
+        if (field, to) not in self._cells:
+            self._cells[field, to] = self._cell(field, to)
+        return self._cells[field, to]
+
+    def _cell(self, field: str, to: str) -> list[Outcome]:
         return [
             each
             for each in _covering(self.prohibitions, "strip", self._judged(field), to)
