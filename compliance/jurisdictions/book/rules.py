@@ -19,6 +19,7 @@ class Edition:
 
     since: datetime
     version: Mapping[str, Any] | None
+    status: str | None
     condition: Condition  # the renewal of a sunset version comes last
     weigh: Weigh
     presuming: tuple[Condition, ...]  # the tests that have an answer while nothing is known
@@ -56,9 +57,14 @@ class Rule:
         since = date.fromisoformat(version["from"]) if version else date.min
         renewal = [version["renewal"]] if version and "renewal" in version else []
         condition = {"all": [self.own, *renewal]}
-        presuming = tuple(leaf for leaf in logic.leaves(condition) if "presume" in leaf)
-        first = datetime.combine(since, time(), UTC)
-        return Edition(first, version, condition, logic.compiled(condition), presuming)
+        return Edition(
+            since=datetime.combine(since, time(), UTC),
+            version=version,
+            status=version["status"] if version else None,
+            condition=condition,
+            weigh=logic.compiled(condition),
+            presuming=tuple(leaf for leaf in logic.leaves(condition) if "presume" in leaf),
+        )
 
     @property
     def record(self) -> str:

@@ -86,12 +86,12 @@ def situated(rules: RuleSet, given: Mapping[str, Any]) -> Situation:
 def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
     checked = {}
     for name, value in facts.items():
-        if report.is_full:  # a word that is not known costs a search for the nearest one
-            break
         try:
             checked[name] = rules.vocabulary.check(name, value)
         except ValueError as error:
             report.add(("facts", name), str(error))
+            if report.is_full:  # a word that is not known costs a search for the nearest one
+                break
     return checked
 
 

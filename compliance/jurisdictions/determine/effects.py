@@ -157,10 +157,11 @@ def _duties_to_report(found: Found) -> list[Outcome]:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    limited = outcome.rule.then.get("report", {}).get("deadline")
-    if not (outcome.is_open and limited and outcome.rule.clock and outcome.moment.start is None):
+    if not outcome.is_open or outcome.moment.start is not None or not outcome.rule.clock:
         return frozenset()
-    return frozenset([situation.rules.vocabulary.clocks[outcome.rule.clock].name])
+    limited = outcome.rule.then.get("report", {}).get("deadline")
+    clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
+    return frozenset([clock] if limited else [])
 
 
 def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:

@@ -102,7 +102,7 @@ def _in_force(found: list[Moment]) -> Moment:
     """Return the first moment at which there is law, or may be law, or else the first of all."""
     for statuses in IN_FORCE:
         for each in found:
-            if each.version and each.version["status"] in statuses:
+            if each.edition.status in statuses:
                 return each
     return found[0]
 

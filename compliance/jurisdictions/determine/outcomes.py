@@ -24,12 +24,11 @@ class Outcome:
     __slots__ = ("applies", "is_open", "live", "moment", "rule", "simulated", "status", "value")
 
     def __init__(self, rule: Rule, moment: Moment, value: int, simulated: bool) -> None:
-        version = moment.edition.version
         self.rule, self.moment, self.value, self.simulated = rule, moment, value, simulated
-        self.status: str | None = version["status"] if version else None
+        self.status = moment.edition.status
         self.live = self.status in LIVE
         self.applies = self.live and value != FAILS
-        self.is_open = (self.live or simulated) and value != FAILS
+        self.is_open = self.applies or (simulated and value != FAILS)
 
     @property
     def name(self) -> str:
@@ -61,10 +60,10 @@ def outcomes(situation: Situation) -> dict[str, Outcome]:
 
 def _outcome(rule: Rule, situation: Situation) -> Outcome:
     at = moment(rule, situation)
-    version = at.edition.version
-    proposed = version is not None and version["status"] == "proposed"
-    simulated = proposed and bool({rule.id, rule.record} & situation.simulate)
-    return Outcome(rule, at, at.edition.weigh(situation.facts), simulated)
+    named = at.edition.status == "proposed" and not situation.simulate.isdisjoint(
+        (rule.id, rule.record)
+    )
+    return Outcome(rule, at, at.edition.weigh(situation.facts), named)
 
 
 def of_records(
@@ -75,16 +74,15 @@ def of_records(
     for record, rules in situation.rules.records.items():
         for rule in rules:
             said[rule.id] = _said(found[rule.id], needs[rule.id])
-        if [rule.id for rule in rules] != [record]:
-            said[record] = _of_parts(record, {rule.id: said[rule.id] for rule in rules})
+        if record not in situation.rules.rules:
+            said[record] = _strongest({rule.id: said[rule.id] for rule in rules})
     return said
 
 
-def _of_parts(record: str, parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     strongest = min(parts, key=lambda name: (STRENGTH.index(parts[name]["outcome"]), name))
     union = sorted({fact for part in parts.values() for fact in part["needs"]})
-    names = sorted(name for name in parts if name != record)
-    return {**parts[strongest], "needs": union, "parts": names}
+    return {**parts[strongest], "needs": union, "parts": sorted(parts)}
 
 
 def _said(outcome: Outcome, needs: frozenset[str]) -> dict[str, Any]:
