@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -47,11 +47,9 @@ def branches(children: st.SearchStrategy[Plain]) -> st.SearchStrategy[Plain]:
     )
 
 
-conditions = st.recursive(st.sampled_from(LEAVES), branches, max_leaves=6)
-presumptive = st.recursive(st.sampled_from(PRESUMING), branches, max_leaves=6)
-whole_facts = st.fixed_dictionaries(
-    {name: st.sampled_from(values) for name, values in VALUES.items()}
-)
+def conditions_of(leaves: Sequence[Plain]) -> st.SearchStrategy[Plain]:
+    """Conditions over these tests of facts."""
+    return st.recursive(st.sampled_from(leaves), branches, max_leaves=6)
 
 
 def learnt(value: Any) -> list[tuple[Any, Any]]:
@@ -63,18 +61,30 @@ def learnt(value: Any) -> list[tuple[Any, Any]]:
     return list(itertools.combinations_with_replacement(steps, 2))
 
 
-LEARNT = {
-    name: [pair for value in values for pair in learnt(value)] for name, values in VALUES.items()
-}
-# A fact sheet, and a better informed one: more facts, more members, sets that are closed.
-pairs_of_sheets = st.fixed_dictionaries(
-    {name: st.sampled_from(pairs) for name, pairs in LEARNT.items()}
-).map(
-    lambda known: tuple(
-        {name: pair[side] for name, pair in known.items() if pair[side] is not None}
-        for side in (0, 1)
+def known(sheet: Plain) -> Plain:
+    """A fact sheet without what nobody knows."""
+    return {name: value for name, value in sheet.items() if value is not None}
+
+
+def sheets_of(values: Mapping[str, list[Any]]) -> st.SearchStrategy[tuple[Plain, Plain]]:
+    """A fact sheet, and a better informed one: more facts, more members, sets that are closed."""
+    steps = {name: [pair for one in ones for pair in learnt(one)] for name, ones in values.items()}
+    drawn = st.fixed_dictionaries({name: st.sampled_from(each) for name, each in steps.items()})
+    return drawn.map(
+        lambda sheet: tuple(
+            known({name: pair[side] for name, pair in sheet.items()}) for side in (0, 1)
+        )
     )
-)
+
+
+def whole_of(values: Mapping[str, list[Any]]) -> st.SearchStrategy[Plain]:
+    """A fact sheet on which nothing is missing."""
+    return st.fixed_dictionaries({name: st.sampled_from(each) for name, each in values.items()})
+
+
+conditions, presumptive = conditions_of(LEAVES), conditions_of(PRESUMING)
+pairs_of_sheets, whole_facts = sheets_of(VALUES), whole_of(VALUES)
+LEARNT = {name: [pair for one in each for pair in learnt(one)] for name, each in VALUES.items()}
 
 
 def read_plainly(condition: Plain, facts: Plain) -> bool:

@@ -9,7 +9,14 @@ import pytest
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.logic import UNDETERMINED
 from tests.compliance.jurisdictions import engines
-from tests.compliance.jurisdictions.chance import LEARNT, PRESUMING, VALUES, Plain, any_condition
+from tests.compliance.jurisdictions.chance import (
+    LEARNT,
+    PRESUMING,
+    VALUES,
+    Plain,
+    any_condition,
+    known,
+)
 
 SHEETS = 5  # of facts, for each condition
 CONDITIONS = 4_000 if os.environ.get("DUTYLINE_EVERYTHING") else 60
@@ -24,8 +31,7 @@ def asked(seed: int, conditions: int) -> Any:
 
 
 def any_sheet(chance: random.Random) -> Plain:
-    sheet = {name: chance.choice(pairs)[0] for name, pairs in LEARNT.items()}
-    return {name: value for name, value in sheet.items() if value is not None}
+    return known({name: chance.choice(pairs)[0] for name, pairs in LEARNT.items()})
 
 
 class TestCel:
