@@ -86,9 +86,7 @@ def clashing(enact: Callable[..., RuleSet]) -> RuleSet:
                 "then": {"strip": names | {"code": "gdpr_transfer"}},
             },
         },
-        policies={
-            "house-a": {"then": {"strip": cells("C_pub", to=("us_gov",)) | {"code": "minor"}}}
-        },
+        policies={"house-a": {"then": {"strip": public | {"code": "minor"}}}},
     )
 
 
