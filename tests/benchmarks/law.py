@@ -48,9 +48,8 @@ FULL, TINY = Sizes(16, 200, 100, 7), Sizes(2, 20, 2, 1)
 
 def figures(sizes: Sizes) -> Iterator[object]:
     """Measure under few rules, the shipped ones and many."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(BOOKS.glob("*.yaml"))}
-    told = {name: text for name, text in texts.items() if name.endswith("cases.yaml")}
-    law = jurisdictions.read({name: text for name, text in texts.items() if name not in told})
+    texts, told = shipped()
+    law = jurisdictions.read(texts)
     known = [case.given for case in cases.read(law, told) if case.kind == "determine"]
     asked = [known[number % len(known)] for number in range(min(sizes.findings, len(known)))]
     for number in (sizes.few, len(law.rules), sizes.many):
@@ -58,6 +57,13 @@ def figures(sizes: Sizes) -> Iterator[object]:
         yield from of_outcomes(rules, asked[::4], sizes.rounds)  # one of them is slow
         yield from of_determinations(rules, asked, sizes.rounds)
     yield of_findings(law, asked, sizes.rounds)
+
+
+def shipped() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the shipped texts of the law, and its golden cases."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(BOOKS.glob("*.yaml"))}
+    told = {name: text for name, text in texts.items() if name.endswith("cases.yaml")}
+    return {name: text for name, text in texts.items() if name not in told}, told
 
 
 def of_outcomes(rules: RuleSet, asked: list[Any], rounds: int) -> Iterator[object]:

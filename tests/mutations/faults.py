@@ -58,7 +58,7 @@ def _places(node: ast.AST, within: str) -> Iterator[tuple[Any, str, int | None, 
             continue
         listed = isinstance(value, list)
         for index, child in enumerate(value if listed else [value]):
-            if not isinstance(child, ast.AST) or _is_words(child):
+            if not isinstance(child, ast.AST) or _is_words(child) or _is_slots(child):
                 continue
             if isinstance(child, ast.expr | ast.stmt):
                 yield node, field, index if listed else None, child, within
@@ -69,6 +69,11 @@ def _places(node: ast.AST, within: str) -> Iterator[tuple[Any, str, int | None, 
 
 def _is_words(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_slots(node: ast.AST) -> bool:
+    """Return whether a statement only says which attributes there are; objects keep theirs."""
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__slots__"
 
 
 def _put(holder: Any, field: str, index: int | None, node: ast.AST) -> None:
