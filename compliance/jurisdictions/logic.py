@@ -53,7 +53,9 @@ def needs(condition: Condition, facts: Facts) -> frozenset[str]:
 
 def branch_of(condition: Condition) -> str:
     """Return which of all, any and not a condition is."""
-    return next(name for name in ("all", "any", "not") if name in condition)
+    if "all" in condition:
+        return "all"
+    return "any" if "any" in condition else "not"
 
 
 def leaves(tree: Condition | Certificate) -> Iterator[dict[str, Any]]:
@@ -79,17 +81,23 @@ def _fold(branch: str, values: list[int]) -> int:
 
 
 def _proof(condition: Condition, facts: Facts) -> tuple[int, Certificate]:
-    words: Certificate = {key: condition[key] for key in ("says", "cite") if key in condition}
-    if "fact" not in condition:
+    if "fact" in condition:
+        value = _leaf(condition, facts)
+        proof = {key: condition[key] for key in ("fact", "op", "value")}
+        if condition["fact"] in facts:
+            proof["seen"] = facts[condition["fact"]]
+        elif "presume" in condition:
+            proof["presumed"] = condition["presume"]
+    else:
         branch = branch_of(condition)
-        proofs = [_proof(part, facts) for part in condition[branch]]
-        value = _fold(branch, [value for value, _ in proofs])
-        return value, {branch: [part for _, part in proofs], "result": NAMES[value], **words}
-    leaf = {key: condition[key] for key in ("fact", "op", "value")}
-    seen = {"seen": facts[leaf["fact"]]} if leaf["fact"] in facts else {}
-    presumed = {"presumed": condition["presume"]} if "presume" in condition and not seen else {}
-    value = _leaf(condition, facts)
-    return value, {**leaf, **seen, **presumed, "result": NAMES[value], **words}
+        parts = [_proof(part, facts) for part in condition[branch]]
+        value = _fold(branch, [value for value, _ in parts])
+        proof = {branch: [part for _, part in parts]}
+    proof["result"] = NAMES[value]
+    for key in ("says", "cite"):
+        if key in condition:
+            proof[key] = condition[key]
+    return value, proof
 
 
 def _open(condition: Condition, facts: Facts) -> tuple[int, frozenset[str]]:

@@ -68,7 +68,8 @@ def explain(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, dict[str, Any
     """Return the certificate of every rule: who is bound, what triggers, what exempts."""
     situation = situated(rules, given)
     found = outcomes.outcomes(situation)
-    return {name: _certificate(each, found, situation) for name, each in found.items()}
+    lifting = {name: each for name, each in found.items() if each.live and each.rule.overrides}
+    return {name: _certificate(each, lifting, situation) for name, each in found.items()}
 
 
 def situated(rules: RuleSet, given: Mapping[str, Any]) -> Situation:
@@ -127,7 +128,7 @@ def _is_proposed(rule: Rule) -> bool:
 
 
 def _certificate(
-    outcome: Outcome, found: Mapping[str, Outcome], situation: Situation
+    outcome: Outcome, lifting: Mapping[str, Outcome], situation: Situation
 ) -> dict[str, Any]:
     rule, version = outcome.rule, outcome.moment.version or {}
     conditions = {
@@ -145,8 +146,8 @@ def _certificate(
     chain = [logic.prove(step["when"], situation.facts) for step in steps if step["when"]]
     lifted = {
         name: {"result": NAMES[each.value], **each.rule.then["lift"]}
-        for name, each in found.items()
-        if rule.id in each.rule.overrides and each.live
+        for name, each in lifting.items()
+        if rule.id in each.rule.overrides
     }
     return {
         "outcome": outcome.name,

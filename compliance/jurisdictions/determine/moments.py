@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from compliance.jurisdictions.book import Edition, Rule, RuleSet
@@ -28,7 +29,7 @@ class Situation:
         """Return when each clock began to run; a rung, when it or a higher one was reached."""
         begun = {name: instant(text) for name, text in self.clocks.items() if isinstance(text, str)}
         begun = {name: at for name, at in begun.items() if at <= self.rule_time}
-        for rung, higher in zip(RUNGS[-2::-1], RUNGS[:0:-1], strict=True):
+        for higher, rung in pairwise(reversed(RUNGS)):
             if higher in begun:
                 begun[rung] = min(begun.get(rung, begun[higher]), begun[higher])
         return begun
