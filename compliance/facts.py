@@ -119,9 +119,10 @@ def snapshot(finding: Finding) -> dict[str, Any]:
     signed = profile()
     known: dict[str, Any] = dict(signed.facts) if signed else {}
     known |= {fact.fact: fact.value for fact in finding.facts.order_by("id")}
-    known["knowledge.level"] = finding.knowledge
+    reached = findings.ladder(finding)
+    known["knowledge.level"] = findings.level(reached)
     known["data.available_classes"] = available_classes(finding)
-    clocks = {name: _instant(at) for name, at in findings.clocks(finding).items()}
+    clocks = {name: _instant(at) for name, at in findings.clocks(reached).items()}
     return {"facts": known, "clocks": clocks}
 
 

@@ -6,7 +6,7 @@ from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination, Obligation
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
-from compliance.findings import Finding
+from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.releases import Release
@@ -28,6 +28,7 @@ __all__ = [
     "Obligation",
     "ProviderProfile",
     "Release",
+    "Rung",
     "User",
     "View",
     "Work",
@@ -36,6 +37,7 @@ __all__ = [
 # django-auditlog keeps the field diffs of what is evidential; words and names stay out of them.
 audit.watch(User, exclude=("password", "last_login"))
 audit.watch(Finding, exclude=("statement", "particulars"))
+audit.watch(Rung, exclude=("basis",))
 audit.watch(FactAssertion, exclude=("value", "source"))
 audit.watch(ProviderProfile)
 audit.watch(Item, exclude=("name", "source_url"))

@@ -26,6 +26,7 @@ from compliance.admin.desk import (
 from compliance.admin.forms import (
     Asking,
     Attachment,
+    Climb,
     Decision,
     FactSheet,
     NewFinding,
@@ -47,15 +48,15 @@ from compliance.models import (
 from compliance.roles import Permission, User
 
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-RUNGS = (
-    ("suspicion_at", "Suspicion"),
-    ("belief_at", "Reasonable belief"),
-    ("actual_at", "Actual knowledge"),
-)
 
 
 def _recorded(finding: Finding, user: User) -> bool:
     return finding.state == findings.State.RECORDED
+
+
+def _climbing(finding: Finding, user: User) -> bool:
+    is_open = finding.state != findings.State.DISMISSED
+    return is_open and finding.knowledge != findings.Knowledge.REFUTED
 
 
 def _a_second(finding: Finding, user: User) -> bool:
@@ -113,6 +114,13 @@ def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
+def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
+    """Return every rung in words, with what is on record of it; refuted only if it came to that."""
+    reached = findings.ladder(finding)
+    shown = [each for each in findings.Knowledge if each in (*findings.LADDER, *reached)]
+    return [(each.label.capitalize(), reached.get(each)) for each in shown]
+
+
 def _file_name(item: Item) -> str:
     """Return a name that is plain text on every system, whatever the sender called the file."""
     given = PurePath(item.name)
@@ -145,6 +153,11 @@ class FindingDesk(Desk):
         Step(
             "attach", "Attach evidence", Permission.RECORD_FINDING, evidence.attach,
             "The file is sealed and on record.", Attachment, _recorded,
+        ),
+        Step(
+            "climb", "Climb a rung of knowledge", Permission.RECORD_FINDING, findings.climb,
+            "The rung is on record. The law is asked again.", Climb, _climbing,
+            hint="A rung is set once. Whoever sets one before the confirmation cannot confirm.",
         ),
         Step(
             "confirm", "Confirm", Permission.CONFIRM_FINDING, findings.confirm,
@@ -180,7 +193,7 @@ class FindingDesk(Desk):
                 (item, evidence.was_viewed(item), buttons(ItemDesk, user, item, tried))
                 for item in exhibits
             ],
-            "ladder": [(getattr(record, at), words) for at, words in RUNGS],
+            "ladder": _ladder(record),
             "facts": [
                 (fact, law.fact(fact.fact), law.value(fact.value))
                 for fact in record.facts.select_related("asserted_by")

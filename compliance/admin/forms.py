@@ -21,7 +21,7 @@ from django.utils.safestring import SafeString, mark_safe
 from compliance import determinations, evidence, facts, findings, releases
 from compliance.admin import law
 from compliance.jurisdictions import book
-from compliance.models import Determination
+from compliance.models import Determination, Finding
 
 
 class LocalTime(forms.Field):
@@ -126,13 +126,17 @@ class Reasoned(Asking):
     )
 
 
-class Decision(Reasoned):
-    """A reason, and the version of the record that the person has read."""
+class Read(Asking):
+    """The version of the record that the person has read."""
 
     version = forms.IntegerField(
         widget=forms.HiddenInput,
         error_messages={"required": "The page did not say what you read. Open it again."},
     )
+
+
+class Decision(Reasoned, Read):
+    """A reason, and the version of the record that the person has read."""
 
 
 class Signature(Decision):
@@ -235,6 +239,34 @@ class Attachment(Zoned):
         self.fields["upload"].help_text = f"At most {most}. It is sealed while it arrives."
 
 
+class Climb(Zoned, Read):
+    """A further rung of knowledge: which, since when, and on which basis."""
+
+    rung = forms.ChoiceField(label="Rung", choices=findings.Knowledge.choices)
+    reached_at = LocalTime(label="Reached at")
+    basis = forms.CharField(
+        label="Basis",
+        help_text="What this judgement rests on.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+    )
+    field_order = ["rung", "reached_at", "zone", "basis"]
+
+    def __init__(self, record: Finding, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        reached = findings.ladder(record)
+        cast(forms.ChoiceField, self.fields["rung"]).choices = [
+            (value, label) for value, label in findings.Knowledge.choices if value not in reached
+        ]
+
+
+FIELDS = {
+    findings.Knowledge.SUSPICION: "suspicion_at",
+    findings.Knowledge.REASONABLE_BELIEF: "belief_at",
+    findings.Knowledge.ACTUAL_KNOWLEDGE: "actual_at",
+}
+
+
 class NewFinding(Zoned):
     """A finding as its reviewer writes it down."""
 
@@ -248,6 +280,9 @@ class NewFinding(Zoned):
     suspicion_at = LocalTime(label="Suspicion arose", required=False)
     belief_at = LocalTime(label="Reasonable belief since", required=False)
     actual_at = LocalTime(label="Actual knowledge since", required=False)
+    basis = forms.CharField(
+        label="Basis of these judgements", initial=findings.AS_STATED, required=False
+    )
     values = FactLines(required=False)
     source = forms.CharField(
         label="Source of these facts", initial="the reviewer's own reading", required=False
@@ -266,7 +301,7 @@ class NewFinding(Zoned):
     def clean(self) -> dict[str, Any]:
         """Return the rungs and the particulars each as one keyword."""
         told = super().clean()
-        rungs = {rung: told.pop(field, None) for rung, field in findings.RUNGS.items()}
+        rungs = {rung: told.pop(field, None) for rung, field in FIELDS.items()}
         particulars = {key: told.pop(key, None) for key in findings.CLASSES}
         return {
             **told,

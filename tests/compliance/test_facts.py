@@ -187,9 +187,8 @@ class TestSnapshot:
         assert known["facts"]["provider.size"] == "large"
         assert known["facts"]["threat.imminent"] is True
         assert known["clocks"] == {
-            "suspicion": f"{imminent.suspicion_at:%Y-%m-%dT%H:%M:%SZ}",
-            "belief": f"{imminent.belief_at:%Y-%m-%dT%H:%M:%SZ}",
-            "actual_knowledge": f"{imminent.actual_at:%Y-%m-%dT%H:%M:%SZ}",
+            clock: f"{imminent.rungs.get(rung=rung).reached_at:%Y-%m-%dT%H:%M:%SZ}"
+            for rung, clock in findings.CLOCKS.items()
         }
 
     def test_holds_nothing_of_another_finding(self, record: Record, ben: User) -> None:

@@ -106,6 +106,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "finding.recorded", "ana",
     ),
+    "findings.climb": (
+        lambda get: partial(
+            findings.climb, get("finding"), "refuted", reached_at=NOW, basis="A play.",
+            by=get("ana"),
+        ),
+        "finding.climbed", "ana",
+    ),
     "findings.confirm": (
         lambda get: partial(findings.confirm, get("finding"), because="Seen.", by=get("ben")),
         "finding.confirmed", "ben",

@@ -22,6 +22,7 @@ TYPED = {
     "statement": STATEMENT,
     "suspicion_at": "2026-03-01T09:30",
     "belief_at": "2026-03-01T09:40:30",
+    "basis": "Two reviewers read it.",
     "zone": "Europe/Berlin",
     "ID": "account: @sample-1\nname: A: B\n",
     "values": "threat.imminent: true\nthreat.to: [life]",
@@ -56,9 +57,10 @@ class TestRecord:
         assert page.redirect_chain == [(f"/admin/compliance/finding/{finding.pk}/", 302)]
         assert page.said == ["The finding is recorded. Attach its evidence next."]
         assert (finding.recorded_by, finding.statement) == (ana, STATEMENT)
-        assert finding.suspicion_at == datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
-        assert finding.belief_at == datetime(2026, 3, 1, 8, 40, 30, tzinfo=UTC)
-        assert finding.actual_at is None
+        assert list(finding.rungs.values_list("rung", "reached_at", "basis")) == [
+            ("suspicion", datetime(2026, 3, 1, 8, 30, tzinfo=UTC), "Two reviewers read it."),
+            ("reasonable_belief", datetime(2026, 3, 1, 8, 40, 30, tzinfo=UTC), TYPED["basis"]),
+        ]
         assert finding.particulars == {"ID": {"account": "@sample-1", "name": "A: B"}}
         told = finding.facts.values_list("fact", "value", "source", "asserted_by")
         assert sorted(told) == [
@@ -85,7 +87,7 @@ class TestRecord:
     ) -> None:
         told = TYPED | {"suspicion_at": typed, "belief_at": "", "zone": zone}
         sits(ana).begins(Finding, "record", **told)
-        assert f"{Finding.objects.get().suspicion_at:%H:%M}" == hour
+        assert f"{Finding.objects.get().rungs.get().reached_at:%H:%M}" == hour
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),
@@ -100,6 +102,7 @@ class TestRecord:
             ({"suspicion_at": "2025-03-30T02:30"}, "Give the time in UTC."),
             ({"belief_at": "2025-03-01T09:30"}, "A higher rung of knowledge cannot be older"),
             ({"belief_at": "2999-03-01T09:30"}, "A rung of knowledge cannot lie in the future."),
+            ({"basis": " "}, "Say what this judgement rests on, in 1 to 20000 characters."),
             ({"zone": "Factory"}, "Select a valid choice. Factory is not one of"),
             ({"ID": "nobody"}, "Write &#x27;nobody&#x27; as `name: value`, each name once."),
             ({"ID": "account:"}, "Write &#x27;account:&#x27; as"),
@@ -279,6 +282,48 @@ class TestAssertFacts:
         assert values in text
         assert "My own eyes." in text
         assert finding.facts.count() == before
+
+
+class TestClimb:
+    CLIMBED = {
+        "rung": "refuted", "reached_at": "2026-03-02T10:00", "zone": "Europe/Berlin",
+        "basis": "It is the poster of a play.",
+    }  # fmt: skip
+
+    @pytest.fixture
+    def finding(self, record: Callable[..., Finding]) -> Finding:
+        """A finding of which suspicion alone is on record."""
+        return record(rungs={"suspicion": datetime(2026, 3, 1, 9, 0, tzinfo=UTC)})
+
+    def test_puts_the_rung_and_its_basis_on_the_page(
+        self, sits: Sits, ana: User, ben: User, finding: Finding
+    ) -> None:
+        seat = sits(ana)
+        assert 'value="suspicion"' not in seat.reads(finding)
+        findings.confirm(finding, because="Seen.", by=ben)
+        finding.refresh_from_db()
+        page = seat.takes(finding, "climb", **self.CLIMBED)
+        assert page.said == ["The rung is on record. The law is asked again."]
+        text = page.content.decode()
+        assert text.index("Actual knowledge") < text.index("Refuted</span>")
+        assert '<time datetime="2026-03-02T09:00:00+00:00">' in text
+        assert "It is the poster of a play." in text
+        assert "step-climb" not in text
+
+    def test_keeps_what_was_typed_when_it_is_refused(
+        self, sits: Sits, ana: User, finding: Finding
+    ) -> None:
+        page = sits(ana).takes(finding, "climb", **self.CLIMBED | {"basis": ""})
+        assert page.said == ["Say what this judgement rests on, in 1 to 20000 characters."]
+        assert 'value="2026-03-02T10:00"' in page.content.decode()
+        assert finding.rungs.count() == 1
+
+    def test_is_not_shown_to_counsel_nor_on_a_dismissed_finding(
+        self, sits: Sits, ana: User, ben: User, carla: User, finding: Finding
+    ) -> None:
+        assert "step-climb" not in sits(carla).reads(finding)
+        findings.dismiss(finding, because="A parody.", by=ben)
+        assert "step-climb" not in sits(ana).reads(finding)
 
 
 DECISIONS = [("confirm", "confirmed"), ("dismiss", "dismissed")]
