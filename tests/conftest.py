@@ -3,7 +3,7 @@
 import itertools
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from io import BytesIO
@@ -327,9 +327,71 @@ def proposed(
 
 
 @pytest.fixture
-def signed(proposed: Determination, carla: User) -> Determination:
+def sign(carla: User) -> Callable[..., Determination]:
+    """Sign a determination, as Carla, with every firm duty and the permissions that are named."""
+
+    def make(
+        determination: Determination, take_up: Collection[str] = (), **changes: Any
+    ) -> Determination:
+        told = {"because": "The duty holds.", "by": carla} | changes
+        return determinations.sign(determination, take_up=take_up, **told)
+
+    return make
+
+
+@pytest.fixture
+def signed(proposed: Determination, sign: Callable[..., Determination]) -> Determination:
     """The determination, signed by Carla."""
-    return determinations.sign(proposed, because="The duty holds.", by=carla)
+    return sign(proposed)
+
+
+@pytest.fixture
+def refute(ana: User) -> Callable[..., None]:
+    """Put on record that a finding is refuted, so that the law asks for nothing any more."""
+
+    def make(finding: Finding) -> None:
+        findings.climb(finding, "refuted", reached_at=NOW, basis="A play's poster.", by=ana)
+
+    return make
+
+
+@pytest.fixture
+def move(carla: User, dora: User, profile: facts.ProviderProfile) -> Callable[..., Any]:
+    """Let another profile of the provider count, and the law be asked again under it."""
+
+    def make(**changed: Any) -> None:
+        told = PROVIDER | {f"provider.{name}": value for name, value in changed.items()}
+        facts.sign_profile(facts.record_profile(told, by=carla), by=dora)
+        determinations.propose_due()
+
+    return make
+
+
+@pytest.fixture
+def overtake(
+    sign: Callable[..., Determination], move: Callable[..., Any]
+) -> Callable[..., Determination]:
+    """Sign a newer determination of a finding, which asks for the same duties anew."""
+
+    def make(finding: Finding) -> Determination:
+        move(us_sca_covered=False)
+        return sign(finding.determinations.get(is_newest=True))
+
+    return make
+
+
+@pytest.fixture
+def drop(
+    sign: Callable[..., Determination], refute: Callable[..., None]
+) -> Callable[..., Determination]:
+    """Sign a newer determination of a finding, which asks for nothing any more."""
+
+    def make(finding: Finding) -> Determination:
+        refute(finding)
+        determinations.propose_due()
+        return sign(finding.determinations.get(is_newest=True))
+
+    return make
 
 
 @pytest.fixture

@@ -176,12 +176,11 @@ class FindingDesk(Desk):
         return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the exhibits and the determination."""
-        found = Determination.objects.filter(finding=record)
-        return (*record.items.all(), *found)
+        """Return the exhibits and the determinations."""
+        return (*record.items.all(), *record.determinations.all())
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return particulars, exhibits, ladder, facts and determination."""
+        """Return particulars, exhibits, ladder, facts and determinations, newest first."""
         user = person(request)
         exhibits = record.items.select_related("attached_by")
         return {
@@ -198,7 +197,7 @@ class FindingDesk(Desk):
                 (fact, law.fact(fact.fact), law.value(fact.value))
                 for fact in record.facts.select_related("asserted_by")
             ],
-            "determination": Determination.objects.filter(finding=record).first(),
+            "determinations": record.determinations.all(),
             "is_own": record.recorded_by_id == user.pk,
         }
 
@@ -259,6 +258,7 @@ class DeterminationDesk(Desk):
         return {
             "law": law.answer(record),
             "proofs": law.proofs(record),
+            "newest": record.finding.determinations.filter(is_newest=True).first(),
             "obligations": [
                 (law.authority(obligation.recipient), obligation)
                 for obligation in record.obligations.all()

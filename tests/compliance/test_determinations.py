@@ -38,13 +38,23 @@ def confirmed(profile: ProviderProfile, imminent: Finding, ben: User) -> Finding
 
 
 @pytest.fixture
-def amended(monkeypatch: pytest.MonkeyPatch) -> None:
+def amend(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Load another law, from the call on, that says the same."""
+
+    def make() -> None:
+        texts = releases.shipped_texts()
+        texts["house.yaml"] = texts["house.yaml"].replace("title: ", "title: Amended. ", 1)
+        law = jurisdictions.read(texts)
+        assert law.sha256 != releases.rules().sha256
+        monkeypatch.setattr(releases, "rules", lambda: law)
+
+    return make
+
+
+@pytest.fixture
+def amended(amend: Callable[[], None]) -> None:
     """From now on another law is loaded."""
-    texts = releases.shipped_texts()
-    texts["house.yaml"] = texts["house.yaml"].replace("title: ", "title: Amended. ", 1)
-    law = jurisdictions.read(texts)
-    assert law.sha256 != releases.rules().sha256
-    monkeypatch.setattr(releases, "rules", lambda: law)
+    amend()
 
 
 def falsify(determination: Determination, **changes: Any) -> Determination:
@@ -116,7 +126,7 @@ class TestPropose:
             determinations.propose(seen)
 
     def test_happens_once(self, proposed: Determination) -> None:
-        with pytest.raises(IntegrityError), transaction.atomic():
+        with pytest.raises(WrongState, match="has a determination already; it is reviewed"):
             determinations.propose(proposed.finding)
 
     def test_commits_to_nothing(self, proposed: Determination) -> None:
@@ -147,6 +157,127 @@ class TestProposeDue:
         assert "marker" not in caplog.text
 
 
+class TestReview:
+    @pytest.fixture
+    def refuted(self, proposed: Determination, refute: Callable[..., None]) -> Determination:
+        """A determination that rests on less than is known now."""
+        refute(proposed.finding)
+        return proposed
+
+    @pytest.fixture
+    def moved(self, proposed: Determination, carla: User, dora: User) -> ProviderProfile:
+        """A newer profile, of a provider that the American law does not cover."""
+        known = proposed.snapshot["facts"].items()
+        own = {fact: value for fact, value in known if fact.startswith("provider.")}
+        newer = facts.record_profile(own | {"provider.us_sca_covered": False}, by=carla)
+        return facts.sign_profile(newer, by=dora)
+
+    def noted(self, event: str) -> list[str]:
+        entries = AuditEntry.objects.filter(event=f"determination.{event}").order_by("id")
+        return list(entries.values_list("object_pk", flat=True))
+
+    def test_lays_the_same_answer_before_nobody_but_marks_it_as_checked(
+        self, proposed: Determination, amend: Callable[[], None]
+    ) -> None:
+        amend()
+        assert determinations.propose_due() == 1
+        kept = Determination.objects.get()
+        assert (kept.pk, kept.state, kept.version, kept.checks) == (proposed.pk, "proposed", 1, 1)
+        assert kept.checked_release == releases.current() != kept.release
+        assert kept.checked_at >= proposed.checked_at
+        assert self.noted("checked") == [str(proposed.pk)]
+        assert determinations.propose_due() == 0
+
+    def test_proposes_anew_when_more_is_known_and_supersedes_what_was_overtaken(
+        self, refuted: Determination
+    ) -> None:
+        assert determinations.propose_due() == 1
+        newest = Determination.objects.get(state=State.PROPOSED)
+        refuted.refresh_from_db()
+        assert (refuted.state, refuted.is_newest) == (State.SUPERSEDED, False)
+        assert refuted.superseded_at is not None
+        assert (newest.supersedes, newest.is_newest) == (refuted, True)
+        assert newest.snapshot["facts"]["knowledge.level"] == "refuted"
+        assert newest.checked_version == newest.finding.version
+        assert not list(determinations.firm(newest, "duty"))
+        assert self.noted("superseded") == [str(refuted.pk)]
+        assert self.noted("proposed") == [str(refuted.pk), str(newest.pk)]
+        assert determinations.propose_due() == 0
+
+    def test_proposes_anew_under_another_profile(
+        self, proposed: Determination, moved: ProviderProfile
+    ) -> None:
+        assert determinations.propose_due() == 1
+        newest = Determination.objects.get(state=State.PROPOSED)
+        assert (newest.supersedes, newest.checked_profile) == (proposed, moved)
+        assert proposed.checked_profile not in (None, moved)
+
+    def test_checks_again_when_time_alone_may_have_changed_the_answer(
+        self, proposed: Determination
+    ) -> None:
+        falsify(proposed, review_at=timezone.now())
+        assert determinations.propose_due() == 1
+        assert determinations.propose_due() == 0
+        proposed.refresh_from_db()
+        assert proposed.checks == 1
+        falsify(proposed, review_at=timezone.now())
+        assert determinations.propose_due() == 1
+
+    def test_lets_the_signed_one_count_until_counsel_signs_the_newer(
+        self,
+        signed: Determination,
+        refute: Callable[..., None],
+        sign: Callable[..., Determination],
+    ) -> None:
+        older = signed
+        refute(older.finding)
+        assert determinations.propose_due() == 1
+        older.refresh_from_db()
+        assert (older.state, older.is_newest) == (State.SIGNED, False)
+        newest = Determination.objects.get(state=State.PROPOSED)
+        assert newest.supersedes == older
+        newest = sign(newest)
+        older.refresh_from_db()
+        assert (older.state, newest.state) == (State.SUPERSEDED, State.SIGNED)
+        assert not newest.obligations.exists()
+
+    def test_returns_to_the_standing_answer_when_the_newer_one_was_overtaken(
+        self, signed: Determination, moved: ProviderProfile, carla: User, dora: User
+    ) -> None:
+        assert determinations.propose_due() == 1
+        between = Determination.objects.get(state=State.PROPOSED)
+        assert signed.checked_profile is not None
+        back = facts.record_profile(signed.checked_profile.facts, by=carla)
+        facts.sign_profile(back, by=dora)
+        assert determinations.propose_due() == 1
+        for each in (between, signed):
+            each.refresh_from_db()
+        assert (between.state, between.is_newest) == (State.SUPERSEDED, False)
+        assert (signed.state, signed.is_newest, signed.checks) == (State.SIGNED, True, 1)
+        assert signed.checked_profile == back
+        assert determinations.propose_due() == 0
+
+    def test_answers_anew_after_counsel_declined(
+        self, proposed: Determination, moved: ProviderProfile, carla: User
+    ) -> None:
+        determinations.decline(proposed, because="No duty.", by=carla)
+        assert determinations.propose_due() == 1
+        assert Determination.objects.get(state=State.PROPOSED).supersedes == proposed
+        proposed.refresh_from_db()
+        assert proposed.state == State.DECLINED
+
+    def test_asks_about_one_and_no_other(
+        self, refuted: Determination, record: Callable[..., Finding], ben: User
+    ) -> None:
+        other = findings.confirm(record({"threat.imminent": False}), because="Seen.", by=ben)
+        assert determinations.propose_due() == 2
+        assert other.determinations.get().checks == 0
+
+    def test_keeps_a_superseded_one_as_it_was(self, refuted: Determination) -> None:
+        determinations.propose_due()
+        assert determinations.reproduce(refuted) == refuted.result_sha256
+
+
 class TestReproduce:
     def test_gives_the_stored_hash_once_more(self, proposed: Determination) -> None:
         again = Determination.objects.get(pk=proposed.pk)
@@ -154,7 +285,7 @@ class TestReproduce:
 
     @pytest.mark.usefixtures("proposed", "amended")
     def test_says_so_when_the_law_has_changed(self) -> None:
-        with pytest.raises(WrongState, match=r"rests on release [0-9a-f]{12}; the law loaded now"):
+        with pytest.raises(WrongState, match=r"The texts of release [0-9a-f]{12} are not at hand"):
             determinations.reproduce(Determination.objects.get())
 
     @pytest.mark.parametrize(
@@ -257,6 +388,33 @@ class TestSign:
         with pytest.raises(SamePerson, match="Whoever recorded or confirmed a finding cannot sign"):
             verb(proposed, because=YES, by=person)
         assert not Obligation.objects.exists()
+
+    def test_waits_while_the_law_is_asked_what_the_newer_knowledge_changes(
+        self,
+        proposed: Determination,
+        refute: Callable[..., None],
+        sign: Callable[..., Determination],
+    ) -> None:
+        refute(proposed.finding)
+        with pytest.raises(WrongState, match=r"More is known of F-.* now\. The law is being asked"):
+            sign(proposed)
+        assert not Obligation.objects.exists()
+
+    def test_carries_on_what_is_owed_already(
+        self,
+        signed: Determination,
+        carla: User,
+        dora: User,
+        sign: Callable[..., Determination],
+    ) -> None:
+        assert signed.checked_profile is not None
+        moved = signed.checked_profile.facts | {"provider.us_sca_covered": False}
+        facts.sign_profile(facts.record_profile(moved, by=carla), by=dora)
+        determinations.propose_due()
+        newer = sign(Determination.objects.get(state=State.PROPOSED))
+        before, after = signed.obligations.get(), newer.obligations.get(recipient="bka")
+        assert (after.continues, after.chain) == (before, before.chain)
+        assert before.continues is None
 
     def test_wants_a_reason(self, proposed: Determination, carla: User) -> None:
         with pytest.raises(Malformed, match=r"A reason is missing\."):

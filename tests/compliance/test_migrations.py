@@ -40,3 +40,29 @@ class TestTheLadder:
         assert list(told) == [
             (finding.pk, rung, NOW, NOW, ana.pk) for rung in ("suspicion", "actual_knowledge")
         ]
+
+
+@pytest.mark.slow
+class TestADetermination:
+    def test_is_said_to_hold_under_what_it_was_made_of(self, old: Any) -> None:
+        apps = old("0005_append_only_ladder")
+        made = {
+            name: apps.get_model("compliance", name).objects.using("old")
+            for name in ("User", "Finding", "Release", "Determination", "Obligation")
+        }
+        ana = made["User"].create(username="ana", role="reviewer")
+        finding = made["Finding"].create(knowledge="suspicion", recorded_by=ana, version=7)
+        law = made["Release"].create(sha256="0" * 64)
+        told = {"snapshot": {}, "result": {}, "explanation": {}, "rule_time": NOW}
+        one = made["Determination"].create(finding=finding, release=law, proposed_at=NOW, **told)
+        for to in ("bka", "fbi"):
+            made["Obligation"].create(
+                determination_id=one.pk, recipient=to, kind="duty", because=[], release=[], withhold={}
+            )
+        apps = old("0006_superseding")
+        kept = apps.get_model("compliance", "Determination").objects.using("old").get()
+        assert (kept.checked_at, kept.checked_version) == (NOW, 7)
+        assert (kept.checked_release_id, kept.checked_profile) == (law.pk, None)
+        assert (kept.is_newest, kept.checks, kept.state) == (True, 0, "proposed")
+        obligations = apps.get_model("compliance", "Obligation").objects.using("old")
+        assert len(set(obligations.values_list("chain", flat=True))) == 2

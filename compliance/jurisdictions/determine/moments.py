@@ -47,7 +47,7 @@ def moment(rule: Rule, situation: Situation) -> Moment:
     now, start = situation.rule_time, started(rule.clock, situation)
     if rule.nature == "state":
         version = _version(rule, now)
-        floor = _first_instant(version) if version else None
+        floor = first_instant(version) if version else None
         return Moment(now, version, max(start, floor) if start and floor else start)
     if start is None:
         return Moment(now, _version(rule, now), None)
@@ -82,11 +82,12 @@ def later(start: datetime, period: str) -> datetime:
 
 
 def _version(rule: Rule, at: datetime) -> Mapping[str, Any] | None:
-    begun = [version for version in rule.versions if _first_instant(version) <= at]
+    begun = [version for version in rule.versions if first_instant(version) <= at]
     return begun[-1] if begun else None
 
 
-def _first_instant(version: Mapping[str, Any]) -> datetime:
+def first_instant(version: Mapping[str, Any]) -> datetime:
+    """Return when a version comes into force: its first day, 00:00 UTC."""
     return datetime.combine(date.fromisoformat(version["from"]), time(), UTC)
 
 
