@@ -1,7 +1,8 @@
 """Determinations: what the law says about a finding, and the counsel who signed it."""
 
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +10,17 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from compliance import answers, audit, facts, findings, jurisdictions, lifecycle, releases, roles
+from compliance import (
+    answers,
+    audit,
+    conflicts,
+    facts,
+    findings,
+    jurisdictions,
+    lifecycle,
+    releases,
+    roles,
+)
 from compliance.answers import Answer
 from compliance.errors import Malformed, SamePerson, Tampered, WrongState
 from compliance.facts import ProviderProfile
@@ -90,8 +101,18 @@ class Determination(models.Model):
         return f"determination on {self.finding.reference}"
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What counsel decides on one firm report: a duty, or a permission that is taken up."""
+
+    kind: str
+    to: str
+    accept: bool
+    because: str
+
+
 class Obligation(models.Model):
-    """One report that a signed determination commits us to: to whom, what of it, until when."""
+    """One report on which counsel decided: to whom, what of it, until when, and whether."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     determination = models.ForeignKey(Determination, models.PROTECT, related_name="obligations")
@@ -103,6 +124,8 @@ class Obligation(models.Model):
     due_at = models.DateTimeField(null=True)
     release = models.JSONField()
     withhold = models.JSONField()
+    is_accepted = models.BooleanField(default=True)
+    reason = models.TextField(help_text="Why counsel decided so.")
 
     class Meta:
         default_permissions = ["view"]
@@ -167,28 +190,24 @@ def reproduce(determination: Determination) -> str:
 def sign(
     determination: Determination,
     *,
-    take_up: Collection[str] = (),
+    decisions: Iterable[Decision],
     because: str,
     version: int | None = None,
     by: User,
 ) -> Determination:
-    """Sign a determination. The second gate: every firm duty becomes an obligation.
+    """Sign a determination, with a decision on each firm duty. The second gate.
 
-    `take_up` names the recipients of permissions that counsel chooses to use; none is pre-selected.
+    What is accepted becomes an obligation; what is declined stays on record with its reason. A
+    permission is taken up only if a decision names it. No report at all is an answer like others.
+    Raises WrongState while a conflict about what is accepted waits for counsel.
     """
     roles.require(by, Permission.SIGN_DETERMINATION)
     _require_third(determination, by)
     older = _superseded(determination)
     signed = lifecycle.advance(determination, State.SIGNED, because=because, version=version, by=by)
     _require_unchanged(signed)
-    open_to_choice = {report["to"] for report in firm(signed, "permission")}
-    if unknown := set(take_up) - open_to_choice:
-        raise Malformed(f"There is no firm permission towards {', '.join(sorted(unknown))}.")
-    for report in firm(signed, "duty"):
-        _oblige(signed, report, older)
-    for report in firm(signed, "permission"):
-        if report["to"] in take_up:
-            _oblige(signed, report, older)
+    for report, decision in _decided(signed, decisions):
+        _oblige(signed, report, decision, older)
     return signed
 
 
@@ -216,8 +235,7 @@ def propose_due() -> int:
 
 def is_third(determination: Determination, person: User) -> bool:
     """Tell whether a person neither recorded nor confirmed the finding, and so may sign."""
-    finding = determination.finding
-    return person.pk not in (finding.recorded_by_id, finding.confirmed_by_id)
+    return findings.is_third(determination.finding, person)
 
 
 def firm(determination: Determination, kind: str) -> Iterator[dict[str, Any]]:
@@ -289,22 +307,59 @@ def _superseded(determination: Determination) -> Determination | None:
     return older and lifecycle.advance(older, State.SUPERSEDED, by=None)
 
 
+def _decided(
+    determination: Determination, decisions: Iterable[Decision]
+) -> Iterator[tuple[dict[str, Any], Decision]]:
+    """Yield each report that was decided on; refuse a duty left open and what is not firm."""
+    told = list(decisions)
+    made = {(each.kind, each.to): each for each in told}
+    if len(made) < len(told):
+        raise Malformed("A report is decided on twice. Decide on each once.")
+    reports = {
+        (kind, report["to"]): report
+        for kind in ("duty", "permission")
+        for report in firm(determination, kind)
+    }
+    for kind, to in sorted(made.keys() - reports.keys()):
+        raise Malformed(f"There is no firm {kind} towards {to}.")
+    for (kind, to), report in reports.items():
+        decision = made.get((kind, to))
+        if decision is None and kind == "duty":
+            raise Malformed(f"Accept or decline the duty towards {to}, with a reason.")
+        if decision and not decision.because.strip():
+            raise Malformed(f"Say why you decide so on the {kind} towards {to}.")
+        if decision:
+            yield report, decision
+
+
 def _oblige(
-    determination: Determination, report: dict[str, Any], older: Determination | None
+    determination: Determination,
+    report: dict[str, Any],
+    decision: Decision,
+    older: Determination | None,
 ) -> None:
-    owed_before = {"determination": older, "recipient": report["to"], "kind": report["kind"]}
-    continued = Obligation.objects.filter(**owed_before).first()
+    """Put a decided report on record: an obligation, or why there is none."""
+    about = conflicts.about(determination.result, report) if decision.accept else []
+    released = conflicts.released(determination.finding, about)
+    continued = older and decision.accept and _owed_by(older, report)
     Obligation.objects.create(
         determination=determination,
-        continues=continued,
+        is_accepted=decision.accept,
+        reason=decision.because.strip(),
+        continues=continued or None,
         chain=continued.chain if continued else uuid.uuid4(),
         recipient=report["to"],
         kind=report["kind"],
         because=report["because"],
         due_at=parse_datetime(report["due"]) if report["due"] else None,
-        release=report["release"],
-        withhold=report["withhold"],
+        release=sorted({*report["release"], *released}),
+        withhold={key: code for key, code in report["withhold"].items() if key not in released},
     )
+
+
+def _owed_by(older: Determination, report: dict[str, Any]) -> Obligation | None:
+    same = {"recipient": report["to"], "kind": report["kind"]}
+    return older.obligations.filter(**same, is_accepted=True).first()
 
 
 def _require_third(determination: Determination, by: User) -> None:

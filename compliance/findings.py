@@ -231,6 +231,11 @@ def is_second(finding: Finding, person: User) -> bool:
     return person.pk not in (finding.recorded_by_id, *finding.contributors)
 
 
+def is_third(finding: Finding, person: User) -> bool:
+    """Tell whether a person neither recorded nor confirmed a finding, and so may sign on it."""
+    return person.pk not in (finding.recorded_by_id, finding.confirmed_by_id)
+
+
 def ladder(finding: Finding, at: datetime | None = None) -> dict[str, Rung]:
     """Return the rungs that are on record, or that were at an instant, in the order recorded."""
     rungs = finding.rungs.all()

@@ -3,6 +3,7 @@
 from compliance import audit
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
@@ -19,6 +20,7 @@ __all__ = [
     "AuditLeaf",
     "AuditOutbox",
     "AuditTile",
+    "ConflictDecision",
     "Determination",
     "FactAssertion",
     "FileKeyWrap",
@@ -42,5 +44,6 @@ audit.watch(FactAssertion, exclude=("value", "source"))
 audit.watch(ProviderProfile)
 audit.watch(Item, exclude=("name", "source_url"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
-audit.watch(Obligation, exclude=("release", "withhold"))
+audit.watch(Obligation, exclude=("release", "withhold", "reason"))
+audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)

@@ -81,7 +81,9 @@ def place_due() -> int:
 
 def _owed() -> models.QuerySet[Determination]:
     """Return the signed determinations that ask for a hold and have none."""
-    refers = models.Exists(Obligation.objects.filter(determination=models.OuterRef("pk")))
+    refers = models.Exists(
+        Obligation.objects.filter(determination=models.OuterRef("pk"), is_accepted=True)
+    )
     signed = Determination.objects.filter(signed_at__isnull=False, hold__isnull=True)
     return signed.filter(refers | ~models.Q(result__preserve=None)).order_by("signed_at")
 

@@ -29,7 +29,7 @@ COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
-    "Matters": ("Finding", "Item", "Determination", "Hold", "Referral"),
+    "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "House": ("ProviderProfile", "Release", "Work", "AuditEntry"),
 }

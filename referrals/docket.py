@@ -15,6 +15,7 @@ from compliance.roles import Permission, User
 from referrals import agencies
 from referrals.agencies import Agency
 
+IN_FORCE = {"determination__state": determinations.State.SIGNED, "is_accepted": True}
 URGENT = F("due_at").asc(nulls_last=True)  # what has no due date can wait
 
 
@@ -165,7 +166,7 @@ def unentered() -> QuerySet[Obligation]:
     """
     same = Referral.objects.filter(obligation__chain=OuterRef("chain"))
     entered = same.exclude(~Q(obligation=OuterRef("pk")), state=State.WITHDRAWN)
-    signed = Obligation.objects.filter(determination__state=determinations.State.SIGNED)
+    signed = Obligation.objects.filter(**IN_FORCE)
     return signed.filter(~Exists(entered)).order_by(URGENT)
 
 
@@ -185,9 +186,7 @@ def _outdated() -> QuerySet[Referral]:
 
 def _following() -> QuerySet[Referral]:
     """Return what goes on under the obligation that continues its own; a sealed one as sealed."""
-    goes_on = Obligation.objects.filter(
-        chain=OuterRef("obligation__chain"), determination__state=determinations.State.SIGNED
-    )
+    goes_on = Obligation.objects.filter(chain=OuterRef("obligation__chain"), **IN_FORCE)
     as_sealed = goes_on.filter(
         release=OuterRef("obligation__release"), withhold=OuterRef("obligation__withhold")
     )
@@ -197,9 +196,7 @@ def _following() -> QuerySet[Referral]:
 
 
 def _continuing(referral: Referral) -> Obligation:
-    return Obligation.objects.get(
-        chain=referral.obligation.chain, determination__state=determinations.State.SIGNED
-    )
+    return Obligation.objects.get(chain=referral.obligation.chain, **IN_FORCE)
 
 
 def overdue() -> QuerySet[Referral]:

@@ -19,10 +19,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as effort
 from joserfc.jwk import OKPKey
 
-from compliance import determinations, evidence, facts, findings
+from compliance import conflicts, determinations, evidence, facts, findings
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
-from compliance.determinations import Determination
+from compliance.determinations import Decision, Determination
 from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.roles import Role, User
@@ -328,13 +328,24 @@ def proposed(
 
 @pytest.fixture
 def sign(carla: User) -> Callable[..., Determination]:
-    """Sign a determination, as Carla, with every firm duty and the permissions that are named."""
+    """Sign a determination, as Carla, with every firm duty and the permissions that are named.
+
+    What a law bars stays here.
+    """
 
     def make(
         determination: Determination, take_up: Collection[str] = (), **changes: Any
     ) -> Determination:
-        told = {"because": "The duty holds.", "by": carla} | changes
-        return determinations.sign(determination, take_up=take_up, **told)
+        asked = [("duty", each["to"]) for each in determinations.firm(determination, "duty")]
+        asked += [("permission", to) for to in take_up]
+        decisions = [Decision(*each, accept=True, because="It holds.") for each in asked]
+        for conflict in determination.result["conflicts"]:
+            conflicts.resolve(
+                determination.finding, conflict, resolution="withhold", because="It bars.",
+                by=carla,
+            )  # fmt: skip
+        told = {"decisions": decisions, "because": "The duty holds.", "by": carla} | changes
+        return determinations.sign(determination, **told)
 
     return make
 

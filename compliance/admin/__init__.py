@@ -10,7 +10,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import evidence, facts, findings, preservation
+from compliance.admin import counsel as counsel
 from compliance.admin import law
 from compliance.admin.desk import (
     Button,
@@ -27,17 +28,14 @@ from compliance.admin.forms import (
     Asking,
     Attachment,
     Climb,
-    Decision,
     FactSheet,
     NewFinding,
     ProfileSheet,
     Purpose,
     Reasoned,
-    Signature,
 )
 from compliance.models import (
     AuditEntry,
-    Determination,
     Finding,
     Hold,
     Item,
@@ -61,11 +59,6 @@ def _climbing(finding: Finding, user: User) -> bool:
 
 def _a_second(finding: Finding, user: User) -> bool:
     return _recorded(finding, user) and findings.is_second(finding, user)
-
-
-def _a_third(determination: Determination, user: User) -> bool:
-    is_open = determination.state == determinations.State.PROPOSED
-    return is_open and determinations.is_third(determination, user)
 
 
 def _second_counsel(profile: ProviderProfile, user: User) -> bool:
@@ -226,44 +219,6 @@ class ItemDesk(Desk):
     def home(self, record: Any) -> models.Model:
         """Return the finding: its page is where exhibits are opened."""
         return cast(models.Model, record.finding)
-
-
-@admin.register(Determination)
-class DeterminationDesk(Desk):
-    """Determinations: the law's answer, and counsel's decision on it."""
-
-    seen_with = Permission.VIEW_MATTER
-    list_display = (
-        "finding", standing, at("rule_time"), at("proposed_at"), "signed_by"
-    )  # fmt: skip
-    list_display_links = ("finding",)
-    list_filter = ("state",)
-    list_select_related = ("finding", "signed_by")
-    search_fields = ("finding__reference__exact",)
-    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
-    steps = (
-        Step(
-            "sign", "Sign", Permission.SIGN_DETERMINATION, determinations.sign,
-            "The determination is signed. What it obliges to is entered in the docket next.",
-            Signature, _a_third,
-        ),
-        Step(
-            "decline", "Decline", Permission.SIGN_DETERMINATION, determinations.decline,
-            "The determination is declined. Nothing leaves.", Decision, _a_third,
-        ),
-    )  # fmt: skip
-
-    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return the law's answer in words, and the obligations that follow from a signature."""
-        return {
-            "law": law.answer(record),
-            "proofs": law.proofs(record),
-            "newest": record.finding.determinations.filter(is_newest=True).first(),
-            "obligations": [
-                (law.authority(obligation.recipient), obligation)
-                for obligation in record.obligations.all()
-            ],
-        }
 
 
 @admin.register(Hold)

@@ -18,10 +18,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from compliance import determinations, evidence, facts, findings, releases
+from compliance import evidence, facts, findings, releases
 from compliance.admin import law
 from compliance.jurisdictions import book
-from compliance.models import Determination, Finding
+from compliance.models import Finding
 
 
 class LocalTime(forms.Field):
@@ -137,23 +137,6 @@ class Read(Asking):
 
 class Decision(Reasoned, Read):
     """A reason, and the version of the record that the person has read."""
-
-
-class Signature(Decision):
-    """A decision on a determination, with the permissions that counsel takes up."""
-
-    take_up = forms.MultipleChoiceField(
-        label="Permissions to take up", widget=forms.CheckboxSelectMultiple, required=False
-    )
-    field_order = ["take_up", "because"]
-
-    def __init__(self, record: Determination, *args: Any, **kwargs: Any) -> None:
-        super().__init__(record, *args, **kwargs)
-        open_to_choice = [report["to"] for report in determinations.firm(record, "permission")]
-        choices = [(to, f"{law.authority(to)} ({to})") for to in open_to_choice]
-        cast(forms.MultipleChoiceField, self.fields["take_up"]).choices = choices
-        if not choices:
-            self.fields["take_up"].widget = forms.MultipleHiddenInput()
 
 
 class Purpose(Asking):

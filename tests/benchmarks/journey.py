@@ -28,7 +28,7 @@ from joserfc.jwk import OKPKey
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
-from compliance.determinations import Determination
+from compliance.determinations import Decision, Determination
 from compliance.roles import Role, User
 from compliance.vault import age, uploads
 from referrals import agencies, bundles, clients, delivery, docket, receipts
@@ -189,7 +189,11 @@ class Cast:
         findings.confirm(finding, because="Credible and close.", by=self.ben)
         determinations.propose_due()
         proposed = Determination.objects.get(finding=finding)
-        determinations.sign(proposed, because="The duty holds.", by=self.carla)
+        accepted = [
+            Decision("duty", report["to"], accept=True, because="It holds.")
+            for report in determinations.firm(proposed, "duty")
+        ]
+        determinations.sign(proposed, decisions=accepted, because="The duty holds.", by=self.carla)
         preservation.place_due()
         docket.enter_due()
         bundles.seal_due()

@@ -57,7 +57,12 @@ class TestADetermination:
         one = made["Determination"].create(finding=finding, release=law, proposed_at=NOW, **told)
         for to in ("bka", "fbi"):
             made["Obligation"].create(
-                determination_id=one.pk, recipient=to, kind="duty", because=[], release=[], withhold={}
+                determination_id=one.pk,
+                recipient=to,
+                kind="duty",
+                because=[],
+                release=[],
+                withhold={},
             )
         apps = old("0006_superseding")
         kept = apps.get_model("compliance", "Determination").objects.using("old").get()

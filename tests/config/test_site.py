@@ -265,7 +265,14 @@ class TestRegisters:
         groups = sits(carla).browser.get("/admin/").context["app_list"]
         told = {group["name"]: [model["name"] for model in group["models"]] for group in groups}
         assert told == {
-            "Matters": ["Findings", "Exhibits", "Determinations", "Holds", "Referrals"],
+            "Matters": [
+                "Findings",
+                "Exhibits",
+                "Determinations",
+                "Conflicts decided",
+                "Holds",
+                "Referrals",
+            ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
             "House": ["Provider profiles", "Releases", "Work", "Audit log"],
         }

@@ -23,6 +23,7 @@ VERBS = {
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
     "referrals/agencies.py": [
