@@ -10,6 +10,7 @@ from django.utils import timezone
 from compliance import facts, jurisdictions, releases
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
+from compliance.jurisdictions import RuleSet
 from compliance.releases import Release
 
 
@@ -30,14 +31,15 @@ def ask(finding: Finding, rule_time: datetime | None = None) -> Answer:
     """Ask the law that is in force what it says of a finding now, or at the instant named."""
     at = (rule_time or timezone.now()).replace(microsecond=0)
     release, known = releases.current(), facts.snapshot(finding)
-    result = repeat(release, known, at)
-    changes = jurisdictions.next_change(releases.rules_of(release), result, at)
+    rules = releases.rules_of(release)
+    result = say(rules, known, at)
+    changes = jurisdictions.next_change(rules, result, at)
     return Answer(finding.version, facts.profile(), release, known, at, result, changes)
 
 
-def repeat(release: Release, snapshot: Mapping[str, Any], rule_time: datetime) -> dict[str, Any]:
-    """Return what the law of a release says of a snapshot: each time the same."""
-    return jurisdictions.rule_on(releases.rules_of(release), **_asked(snapshot, rule_time))
+def say(rules: RuleSet, snapshot: Mapping[str, Any], rule_time: datetime) -> dict[str, Any]:
+    """Return what a law says of a snapshot: each time the same."""
+    return jurisdictions.rule_on(rules, **_asked(snapshot, rule_time))
 
 
 def explain(answer: Answer) -> dict[str, Any]:

@@ -140,6 +140,16 @@ class Obligation(models.Model):
         return f"{self.kind} towards {self.recipient}"
 
 
+def provisional(finding: Finding) -> dict[str, Any]:
+    """Return what the law says now of a finding that nobody confirmed yet. Nothing is stored."""
+    if finding.state != findings.State.RECORDED:
+        raise WrongState(f"{finding} is {finding.state}; a provisional answer comes before that.")
+    try:
+        return answers.say(releases.rules(), facts.snapshot(finding), timezone.now())
+    except jurisdictions.Problems as problems:
+        raise WrongState("The law cannot read the facts on record. Assert them anew.") from problems
+
+
 def propose(finding: Finding, *, rule_time: datetime | None = None) -> Determination:
     """Compute what the law says about a confirmed finding and lay it before counsel."""
     with transaction.atomic():
@@ -181,8 +191,8 @@ def reproduce(determination: Determination) -> str:
     if the record is not what was laid before counsel.
     """
     _require_unchanged(determination)
-    made_of = determination.release, determination.snapshot, determination.rule_time
-    return str(answers.repeat(*made_of)["sha256"])
+    rules = releases.rules_of(determination.release)
+    return str(answers.say(rules, determination.snapshot, determination.rule_time)["sha256"])
 
 
 @audit.attributed

@@ -10,7 +10,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
-from compliance import evidence, facts, findings, preservation
+from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
 from compliance.admin import law
 from compliance.admin.desk import (
@@ -34,6 +34,7 @@ from compliance.admin.forms import (
     Purpose,
     Reasoned,
 )
+from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
     Finding,
@@ -114,6 +115,18 @@ def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
     return [(each.label.capitalize(), reached.get(each)) for each in shown]
 
 
+def _provisional(finding: Finding) -> dict[str, Any] | None:
+    """Return what the law would say of an unconfirmed finding: deadlines first, then questions."""
+    if not _recorded(finding, finding.recorded_by):
+        return None
+    try:
+        told = law.answer(determinations.provisional(finding))
+    except Refused as refusal:
+        return {"refusal": refusal.message}
+    running = [report for report in told["reports"] if report["due"]]
+    return told | {"running": sorted(running, key=lambda report: report["due"])}
+
+
 def _file_name(item: Item) -> str:
     """Return a name that is plain text on every system, whatever the sender called the file."""
     given = PurePath(item.name)
@@ -190,6 +203,7 @@ class FindingDesk(Desk):
                 (fact, law.fact(fact.fact), law.value(fact.value))
                 for fact in record.facts.select_related("asserted_by")
             ],
+            "provisional": _provisional(record),
             "determinations": record.determinations.all(),
             "is_own": record.recorded_by_id == user.pk,
         }

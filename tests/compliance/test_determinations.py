@@ -105,6 +105,33 @@ def says(proposed: Determination) -> Callable[..., Determination]:
 Says = Callable[..., Determination]
 
 
+class TestProvisional:
+    def test_says_what_the_law_would_say_and_leaves_no_trace(
+        self, profile: ProviderProfile, imminent: Finding
+    ) -> None:
+        entries = AuditEntry.objects.count()
+        said = determinations.provisional(imminent)
+        assert ("bka", "duty", "firm") in [
+            (each["to"], each["kind"], each["certainty"]) for each in said["reports"]
+        ]
+        assert not Determination.objects.exists()
+        assert not Release.objects.exists()
+        assert AuditEntry.objects.count() == entries
+        assert determinations.propose_due() == 0
+
+    def test_comes_before_the_confirmation_only(self, confirmed: Finding) -> None:
+        with pytest.raises(WrongState, match="is confirmed; a provisional answer comes before"):
+            determinations.provisional(confirmed)
+
+    def test_says_so_when_the_law_cannot_read_the_facts(self, finding: Finding, ana: User) -> None:
+        facts.FactAssertion.objects.create(
+            finding=finding, fact="threat.imminent", value="marker", source="x", asserted_by=ana
+        )
+        with pytest.raises(WrongState, match="The law cannot read the facts on record") as said:
+            determinations.provisional(finding)
+        assert "marker" not in said.value.message
+
+
 class TestPropose:
     def test_lays_the_laws_answer_before_counsel_with_all_it_rests_on(
         self, confirmed: Finding

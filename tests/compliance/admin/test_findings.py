@@ -1,5 +1,6 @@
 """Findings at the desk: what people type, press and read, and what the desk answers."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from compliance import findings
+from compliance import determinations, findings
 from compliance.audit.entries import AuditEntry
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
 from compliance.roles import User
+from referrals.management import demo_samples
+from tests.conftest import IMMINENT
 
 Sits = Callable[[User], Any]
 
@@ -492,6 +495,43 @@ class TestOpen:
         assert seat.browser.get(f"/admin/compliance/finding/{item.finding.pk}/").status_code == 403
         assert seat.takes(item, "open", purpose="Curious.").status_code == 403
         assert not View.objects.exists()
+
+
+class TestProvisional:
+    def test_shows_running_deadlines_and_open_questions_until_the_decision(
+        self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
+    ) -> None:
+        finding = record(IMMINENT)
+        seat = sits(ben)
+        text = seat.reads(finding)
+        assert '<span class="state">provisional</span>' in text
+        assert "Nothing leaves before a second reviewer confirms" in text
+        said = determinations.provisional(finding)
+        deadlines, questions = text.split("Open questions, most decisive first")
+        dues = sorted(each["due"] for each in said["reports"] if each["due"])
+        shown = re.findall(r'<time datetime="([^"]*)"><strong>', deadlines)
+        assert shown == [due.replace("Z", "+00:00") for due in dues] != []
+        assert "Bundeskriminalamt" in deadlines
+        asked = [each["fact"] for each in said["questions"]]
+        assert re.findall(r"<li>[^<]* <code>([a-z_.]+)</code>", questions) == asked != []
+        findings.confirm(finding, because="Seen.", by=ben)
+        assert "Running deadlines" not in seat.reads(finding)
+
+    def test_says_so_when_no_deadline_runs(
+        self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
+    ) -> None:
+        finding = record(demo_samples.read("historic").facts)
+        assert "No deadline runs." in sits(ben).reads(finding)
+
+    def test_says_so_when_the_law_cannot_read_the_facts(
+        self, sits: Sits, ana: User, finding: Finding, worker: None
+    ) -> None:
+        FactAssertion.objects.create(
+            finding=finding, fact="threat.to", value="gone", source="x", asserted_by=ana
+        )
+        text = sits(ana).reads(finding)
+        assert "The law cannot read the facts on record. Assert them anew." in text
+        assert "Running deadlines" not in text
 
 
 class TestPage:
