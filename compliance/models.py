@@ -40,7 +40,7 @@ __all__ = [
 audit.watch(User, exclude=("password", "last_login"))
 audit.watch(Finding, exclude=("statement", "particulars"))
 audit.watch(Rung, exclude=("basis",))
-audit.watch(FactAssertion, exclude=("value", "source"))
+audit.watch(FactAssertion, exclude=("value", "source", "reason"))
 audit.watch(ProviderProfile)
 audit.watch(Item, exclude=("name", "source_url"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))

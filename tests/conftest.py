@@ -84,6 +84,8 @@ IMMINENT: dict[str, Any] = {
     "location.dsa_ms_identification": "identified",
 }
 
+REVIEW = {"source": "review of the post", "reason": "The post names a place and an hour."}
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
@@ -97,7 +99,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 append_only = import_module("compliance.migrations.0002_append_only")
-LATER = ["0005_append_only_ladder"]
+LATER = ["0005_append_only_ladder", "0008_facts"]
 GUARDED = dict(append_only.TABLES)
 for name in LATER:
     GUARDED |= import_module(f"compliance.migrations.{name}").TABLES
@@ -260,7 +262,7 @@ def record(ana: User) -> Callable[..., Finding]:
             | changes
         )
         if known:
-            facts.assert_facts(finding, known, source="review of the post", by=ana)
+            facts.assert_facts(finding, known, **REVIEW, by=ana)
             finding.refresh_from_db()
         return finding
 
@@ -276,7 +278,7 @@ def finding(record: Callable[..., Finding]) -> Finding:
 @pytest.fixture
 def imminent(finding: Finding, ana: User) -> Finding:
     """The same finding, with every fact of an imminent threat in Germany."""
-    facts.assert_facts(finding, IMMINENT, source="review of the post", by=ana)
+    facts.assert_facts(finding, IMMINENT, **REVIEW, by=ana)
     finding.refresh_from_db()
     return finding
 

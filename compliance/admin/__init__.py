@@ -66,12 +66,15 @@ def _second_counsel(profile: ProviderProfile, user: User) -> bool:
     return profile.signed_at is None and profile.recorded_by_id != user.pk
 
 
-def _record(*, values: Mapping[str, Any], source: str, by: User, **told: Any) -> Finding:
+def _record(
+    *, values: Mapping[str, Any], source: str, confidence: str, reason: str, by: User, **told: Any
+) -> Finding:
     """Record a finding and its facts, both or neither."""
+    told_how = {"source": source, "confidence": confidence, "reason": reason}
     with transaction.atomic():
         finding = findings.record(**told, by=by)
         if values:
-            facts.assert_facts(finding, values, source=source, by=by)
+            facts.assert_facts(finding, values, **told_how, by=by)
     return finding
 
 
@@ -270,10 +273,10 @@ class ProfileDesk(Desk):
     """What the law asks about the provider; it counts once a second counsel signed it."""
 
     seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", at("recorded_at"), "recorded_by", at("signed_at"), "signed_by")
+    list_display = ("__str__", at("effective_from"), "recorded_by", at("signed_at"), "signed_by")
     list_select_related = ("recorded_by", "signed_by")
     ordering = ("-id",)
-    shown = ("recorded_at", "recorded_by", "signed_at", "signed_by")
+    shown = ("effective_from", "recorded_at", "recorded_by", "signed_at", "signed_by")
     begin = Step(
         "record", "Record a profile", Permission.SIGN_PROFILE, facts.record_profile,
         "The profile is recorded. It counts once a second counsel signed it.", ProfileSheet,

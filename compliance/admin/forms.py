@@ -92,6 +92,23 @@ class FactLines(forms.CharField):
         return known
 
 
+class Sureness(forms.ChoiceField):
+    """How sure facts are; nothing said is the least sure."""
+
+    def __init__(self) -> None:
+        least = facts.Confidence.UNCORROBORATED
+        super().__init__(
+            label="How sure", choices=facts.Confidence.choices, initial=least, required=False
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the choice, or the least sure."""
+        return str(super().clean(value) or facts.Confidence.UNCORROBORATED)
+
+
+WHY = "Wanted when a fact is a judgement, such as that a threat is imminent."
+
+
 class Asking(forms.Form):
     """What a button asks for. The names of the fields are the keywords of its verb."""
 
@@ -152,19 +169,8 @@ class FactSheet(Asking):
 
     values = FactLines()
     source = forms.CharField(label="Source of these facts", required=False)
-
-
-class ProfileSheet(Asking):
-    """What the law asks about the provider. The form begins with what counts now."""
-
-    values = FactLines(provider=True)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if counts := facts.profile():
-            told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
-            self.fields["values"].initial = "\n".join(told)
-            self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
+    confidence = Sureness()
+    reason = forms.CharField(label="Reason", help_text=WHY, required=False)
 
 
 ZONES = sorted({"UTC", *available_timezones()} - {"Factory", "localtime"})  # these name no place
@@ -197,13 +203,31 @@ class Zoned(Asking):
     def clean(self) -> dict[str, Any]:
         """Return what was typed, each time as an instant."""
         told = cast("dict[str, Any]", super().clean())
-        zone = told.pop("zone", "UTC")
+        zone = told.pop("zone", "") or "UTC"
         for name in [name for name in told if isinstance(told[name], datetime)]:
             try:
                 told[name] = _instant(told[name], zone)
             except ValidationError as error:
                 self.add_error(name, error)
         return told
+
+
+class ProfileSheet(Zoned):
+    """What the law asks about the provider. The form begins with what counts now."""
+
+    values = FactLines(provider=True)
+    effective_from = LocalTime(
+        label="In effect from", help_text="Empty: from the signature on.", required=False
+    )
+    field_order = ["values", "effective_from", "zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["zone"].required = False
+        if counts := facts.profile():
+            told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
+            self.fields["values"].initial = "\n".join(told)
+            self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
 
 
 class Attachment(Zoned):
@@ -270,6 +294,8 @@ class NewFinding(Zoned):
     source = forms.CharField(
         label="Source of these facts", initial="the reviewer's own reading", required=False
     )
+    confidence = Sureness()
+    reason = forms.CharField(label="Reason of judgements", help_text=WHY, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -76,7 +76,14 @@ def _record(sample: Sample, cast: Cast, step: Step) -> Finding:
     )
     for exhibit in sample.evidence:
         _attach(finding, exhibit, start, cast)
-    facts.assert_facts(finding, sample.facts, source=sample.source, by=cast.ana)
+    facts.assert_facts(
+        finding,
+        sample.facts,
+        source=sample.source,
+        confidence=facts.Confidence.CERTAIN,
+        reason=sample.judged_because,
+        by=cast.ana,
+    )
     for item in finding.items.all():
         for _ in evidence.read(item, purpose="Second review before confirming.", by=cast.ben):
             pass  # Ben looks at it; the log says that he did

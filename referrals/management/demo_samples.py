@@ -50,6 +50,7 @@ class Sample:
     source: str
     facts: dict[str, Any]
     evidence: list[Exhibit]
+    judged_because: str
     confirmed_because: str
     signed_because: str
     closed_because: str

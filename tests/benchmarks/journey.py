@@ -179,7 +179,9 @@ class Cast:
             rungs={"suspicion": now - timedelta(minutes=20), "actual_knowledge": now},
             by=self.ana,
         )
-        facts.assert_facts(finding, self.facts, source="review of the post", by=self.ana)
+        facts.assert_facts(
+            finding, self.facts, source="review of the post", reason="It says so.", by=self.ana
+        )
         exhibit = io.BytesIO(os.urandom(EXHIBIT))
         with uploads.seal(exhibit, "post.bin", "application/octet-stream") as upload:
             item = evidence.attach(

@@ -27,6 +27,8 @@ from compliance.roles import User
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 RUNGS = {"suspicion": NOW - timedelta(minutes=20)}
 
+CALL = {"source": "a call", "reason": "They saw it."}
+
 Record = Callable[..., Finding]
 
 
@@ -183,7 +185,7 @@ class TestConfirmAndDismiss:
     ) -> None:
         with_file, with_fact = recorded(ana), recorded(ana)
         attach(with_file, by=ben)
-        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ben)
+        facts.assert_facts(with_fact, {"item.contains_csam": False}, **CALL, by=ben)
         for finding in (with_file, with_fact):
             with pytest.raises(SamePerson, match="Whoever recorded or added to a finding cannot"):
                 decide(finding, because="Seen.", by=ben)
@@ -193,7 +195,7 @@ class TestConfirmAndDismiss:
     ) -> None:
         with_file, with_fact = recorded(ana), recorded(ana)
         attach(with_file)
-        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ana)
+        facts.assert_facts(with_fact, {"item.contains_csam": False}, **CALL, by=ana)
         for finding in (with_file, with_fact):
             with pytest.raises(Stale):
                 decide(finding, because="Seen.", version=1, by=ben)

@@ -143,6 +143,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
             get("finding"),
             {"threat.imminent": True},
             source="the post",
+            reason="It names an hour.",
             by=get("ana"),
         ),
         "facts.asserted", "ana",

@@ -30,6 +30,7 @@ TYPED = {
     "ID": "account: @sample-1\nname: A: B\n",
     "values": "threat.imminent: true\nthreat.to: [life]",
     "source": "the post itself",
+    "reason": "It names an hour.",
 }
 
 
@@ -255,9 +256,16 @@ class TestAttach:
 class TestAssertFacts:
     def test_puts_them_on_record(self, sits: Sits, carla: User, finding: Finding) -> None:
         page = sits(carla).takes(
-            finding, "assert-facts", values="threat.to: []", source="A second reading."
-        )
+            finding,
+            "assert-facts",
+            values="threat.to: []",
+            source="A second reading.",
+            reason="So it says.",
+        )  # fmt: skip
         assert page.said == ["The facts are on record."]
+        text = page.content.decode()
+        assert "known to the source itself, not to us" in text
+        assert "<q>So it says.</q>" in text
         assert finding.facts.last().value == []
         open_set = "suspect.location: {known: [DE, FR], closed: false}"
         page = sits(carla).takes(finding, "assert-facts", values=open_set, source="A guess.")
@@ -278,7 +286,9 @@ class TestAssertFacts:
         self, sits: Sits, ana: User, finding: Finding, values: str, sentence: str
     ) -> None:
         before = finding.facts.count()
-        page = sits(ana).takes(finding, "assert-facts", values=values, source="My own eyes.")
+        page = sits(ana).takes(
+            finding, "assert-facts", values=values, source="My own eyes.", reason="Seen."
+        )
         assert (page.status_code, page.said) == (400, [sentence])
         text = page.content.decode()
         assert '<details class="step step-assert-facts" open>' in text
@@ -329,6 +339,7 @@ class TestClimb:
         assert "step-climb" not in sits(ana).reads(finding)
 
 
+SEEN = {"source": "My own eyes.", "reason": "Seen."}
 DECISIONS = [("confirm", "confirmed"), ("dismiss", "dismissed")]
 
 
