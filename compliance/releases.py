@@ -7,6 +7,7 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, jurisdictions
+from compliance.errors import WrongState
 from compliance.jurisdictions import RuleSet
 
 RULEBOOKS = Path(jurisdictions.__file__).parent / "rulebooks"
@@ -47,6 +48,13 @@ def shipped_cases() -> dict[str, str]:
 def rules() -> RuleSet:
     """Return the shipped law, read and checked once per process."""
     return jurisdictions.read(shipped_texts())
+
+
+def rules_of(release: Release) -> RuleSet:
+    """Return the law of a release, or refuse: the texts that are shipped are another's."""
+    if rules().sha256 != release.sha256:
+        raise WrongState(f"The texts of {release} are not at hand; the law loaded now is another.")
+    return rules()
 
 
 def current() -> Release:

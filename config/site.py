@@ -29,7 +29,7 @@ COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
-    "Matters": ("Finding", "Item", "Determination", "Hold", "Referral"),
+    "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "House": ("ProviderProfile", "Release", "Work", "AuditEntry"),
 }
@@ -77,7 +77,8 @@ class DeskSite(AdminSite):
         piles = [_to_approve(user), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
-                _overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(), _to_close(), *piles,
+                _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_sign(),
+                _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -131,6 +132,17 @@ def _pile(title: str, empty: str, waiting: QuerySet[Any], rows: Iterable[Row], *
 def _overdue() -> Pile:
     late = docket.overdue().select_related("agency").order_by("due_at")
     return _pile("Overdue", "Nothing is late.", late, map(_referral, late[:SHOWN]), is_urgent=True)
+
+
+def _idle() -> Pile:
+    waiting = docket.idle().select_related("agency").order_by("entered_at", "id")
+    return _pile(
+        "Not owed any more",
+        "Every referral on its way is owed.",
+        waiting,
+        map(_referral, waiting[:SHOWN]),
+        is_urgent=True,
+    )
 
 
 def _due() -> Pile:

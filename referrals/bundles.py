@@ -109,6 +109,7 @@ def prepare(referral: Referral) -> Draft:
 @transaction.atomic
 def seal(referral: Referral, draft: Draft) -> Bundle:
     """Put a prepared bundle on record; the referral is sealed from here."""
+    docket.require_owed(referral)
     sealed = lifecycle.advance(referral, docket.State.SEALED, by=None)
     return _put_on_record(Bundle(referral=sealed), draft)
 
@@ -140,8 +141,7 @@ def _put_on_record(bundle: Bundle, draft: Draft) -> Bundle:
 
 def seal_due() -> int:
     """Seal every referral that was entered, most urgent first."""
-    owed = Referral.objects.filter(state=docket.State.ENTERED).order_by(docket.URGENT)
-    return lifecycle.pull("seal", owed, seal, prepare=prepare)
+    return lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
 
 
 def read(bundle: Bundle, start: int, stop: int) -> Iterator[bytes]:

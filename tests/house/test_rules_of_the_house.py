@@ -20,9 +20,10 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 
 # Verbs of people: the module, and what they are called there.
 VERBS = {
-    "compliance/findings.py": ["record", "confirm", "dismiss"],
+    "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
     "referrals/agencies.py": [

@@ -12,8 +12,17 @@ from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import (
+    conflicts,
+    determinations,
+    evidence,
+    facts,
+    findings,
+    jurisdictions,
+    preservation,
+)
 from compliance.audit.entries import AuditEntry
+from compliance.determinations import Decision
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, receipts
 
@@ -35,6 +44,13 @@ def _attach(get: Get) -> Act:
 def _sign_profile(get: Get) -> Act:
     recorded = facts.record_profile({"provider.size": "large"}, by=get("carla"))
     return partial(facts.sign_profile, recorded, by=get("dora"))
+
+
+def _resolve(get: Get) -> Act:
+    terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
+    conflict = terms | {"id": jurisdictions.digest(terms)}
+    told = {"resolution": "release", "because": "Consent.", "citation": "s.2702(b)(3)"}
+    return partial(conflicts.resolve, get("finding"), conflict, **told, by=get("carla"))
 
 
 def _release(get: Get) -> Act:
@@ -106,6 +122,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "finding.recorded", "ana",
     ),
+    "findings.climb": (
+        lambda get: partial(
+            findings.climb, get("finding"), "refuted", reached_at=NOW, basis="A play.",
+            by=get("ana"),
+        ),
+        "finding.climbed", "ana",
+    ),
     "findings.confirm": (
         lambda get: partial(findings.confirm, get("finding"), because="Seen.", by=get("ben")),
         "finding.confirmed", "ben",
@@ -120,6 +143,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
             get("finding"),
             {"threat.imminent": True},
             source="the post",
+            reason="It names an hour.",
             by=get("ana"),
         ),
         "facts.asserted", "ana",
@@ -136,9 +160,15 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "evidence.viewed", "ben",
     ),
+    "conflicts.resolve": (_resolve, "conflict.resolved", "carla"),
+    "conflicts.approve": (
+        lambda get: partial(conflicts.approve, _resolve(get)(), by=get("dora")),
+        "conflict.approved", "dora",
+    ),
     "determinations.sign": (
         lambda get: partial(
-            determinations.sign, get("proposed"), because="It holds.", by=get("carla")
+            determinations.sign, get("proposed"), because="It holds.", by=get("carla"),
+            decisions=[Decision("duty", "bka", accept=True, because="It holds.")],
         ),
         "determination.signed", "carla",
     ),
