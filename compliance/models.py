@@ -4,6 +4,7 @@ from compliance import audit
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination, Obligation
+from compliance.documents import RuleDocument, RuleDocumentVersion
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding
@@ -28,6 +29,8 @@ __all__ = [
     "Obligation",
     "ProviderProfile",
     "Release",
+    "RuleDocument",
+    "RuleDocumentVersion",
     "User",
     "View",
     "Work",
@@ -42,3 +45,5 @@ audit.watch(Item, exclude=("name", "source_url"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold"))
 audit.watch(Hold)
+audit.watch(RuleDocumentVersion, exclude=("reports",))
+audit.watch(Release)

@@ -96,14 +96,22 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-append_only = import_module("compliance.migrations.0002_append_only")
+LAID = [
+    import_module(f"compliance.migrations.{name}")
+    for name in ("0002_append_only", "0011_decided_law")
+]
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
+
+
+def triggers() -> list[str]:
+    """Return the SQL that lays the triggers of every migration."""
+    return [each for migration in LAID for each in migration.statements(connection.vendor)]
 
 
 def lift_triggers() -> None:
     """Drop the append-only triggers, as the owner of the database can."""
     on = " ON {}" if connection.vendor == "postgresql" else ""
-    found = map(TRIGGER.match, append_only.statements(connection.vendor))
+    found = map(TRIGGER.match, triggers())
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -114,7 +122,7 @@ def lift_triggers() -> None:
 def lay_triggers() -> None:
     """Lay the triggers again."""
     with connection.cursor() as cursor:
-        for statement in append_only.statements(connection.vendor):
+        for statement in triggers():
             cursor.execute(statement)
 
 

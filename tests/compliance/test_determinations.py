@@ -9,7 +9,15 @@ import pytest
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from compliance import determinations, facts, findings, jurisdictions, lifecycle, releases
+from compliance import (
+    determinations,
+    documents,
+    facts,
+    findings,
+    jurisdictions,
+    lifecycle,
+    releases,
+)
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination, Obligation, State
 from compliance.errors import (
@@ -38,13 +46,12 @@ def confirmed(profile: ProviderProfile, imminent: Finding, ben: User) -> Finding
 
 
 @pytest.fixture
-def amended(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on another law is loaded."""
-    texts = releases.shipped_texts()
-    texts["house.yaml"] = texts["house.yaml"].replace("title: ", "title: Amended. ", 1)
-    law = jurisdictions.read(texts)
-    assert law.sha256 != releases.rules().sha256
-    monkeypatch.setattr(releases, "rules", lambda: law)
+def amended(upgrade: Callable[..., None]) -> None:
+    """From now on another law is shipped."""
+    before = releases.rules()
+    house = documents.shipped().texts["house.yaml"]
+    upgrade({"house.yaml": house.replace("title: ", "title: Amended. ", 1)})
+    assert releases.rules().sha256 != before.sha256
 
 
 def falsify(determination: Determination, **changes: Any) -> Determination:

@@ -12,7 +12,16 @@ from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import (
+    determinations,
+    drafts,
+    evidence,
+    facts,
+    findings,
+    preservation,
+    releases,
+)
+from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, receipts
@@ -35,6 +44,22 @@ def _attach(get: Get) -> Act:
 def _sign_profile(get: Get) -> Act:
     recorded = facts.record_profile({"provider.size": "large"}, by=get("carla"))
     return partial(facts.sign_profile, recorded, by=get("dora"))
+
+
+def _draft(get: Get) -> Act:
+    with acting("system:worker"):
+        releases.current()
+    text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
+    return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _submit(get: Get) -> Act:
+    return partial(drafts.submit, _draft(get)(), by=get("carla"))
+
+
+def _load(get: Get) -> Act:
+    document, text, why = _draft(get).args
+    return partial(drafts.load, {document: text}, why, by=get("carla"))
 
 
 def _release(get: Get) -> Act:
@@ -129,6 +154,17 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "profile.recorded", "carla",
     ),
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
+    "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
+    "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
+    "drafts.approve": (
+        lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
+        "ruledocumentversion.approved", "dora",
+    ),
+    "drafts.reject": (
+        lambda get: partial(drafts.reject, _submit(get)(), because="Not so.", by=get("dora")),
+        "ruledocumentversion.rejected", "dora",
+    ),
     "evidence.attach": (_attach, "evidence.attached", "ana"),
     "evidence.read": (
         lambda get: _whole(
