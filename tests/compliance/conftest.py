@@ -128,8 +128,8 @@ def retitled(title: str = "Rules of the house") -> str:
 
 
 @pytest.fixture
-def recorded(worker: None, db: None) -> Release:
-    """The shipped law, put on record by the worker."""
+def recorded(db: None) -> Release:
+    """The shipped law, put on record."""
     return releases.current()
 
 

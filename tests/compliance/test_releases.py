@@ -149,8 +149,16 @@ class TestDump:
         assert releases.texts(recorded) == releases.shipped_texts()
 
 
+class TestTakeInDue:
+    def test_takes_each_shipped_set_in_once(self, db: None, upgrade: Upgrade) -> None:
+        assert [releases.take_in_due(), releases.take_in_due()] == [1, 0]
+        upgrade({"house.yaml": retitled()})
+        assert [releases.take_in_due(), releases.take_in_due()] == [1, 0]
+        assert Release.objects.count() == 2
+
+
 class TestCurrent:
-    def test_puts_the_shipped_law_on_record_once(self, db: None, worker: None) -> None:
+    def test_puts_the_shipped_law_on_record_once(self, db: None) -> None:
         first = releases.current()
         assert first.sha256 == releases.rules().sha256
         assert str(first) == f"release {first.sha256[:12]}"
@@ -159,7 +167,7 @@ class TestCurrent:
         entry = AuditEntry.objects.get(event="release.shipped")
         assert entry.object_pk == str(first.pk)
         assert entry.actor is None
-        assert entry.actor_ref == "system:worker"
+        assert entry.actor_ref == "system:upgrade"
         assert entry.additional_data == {"sha256": first.sha256}
 
     def test_records_every_shipped_text_with_its_kind_and_hash(self, recorded: Release) -> None:
@@ -258,7 +266,7 @@ class TestCurrent:
         assert (told["house.yaml"], told["eu-tco.yaml"]) == (2, 2)
 
     def test_leaves_it_to_the_process_that_was_faster(
-        self, db: None, worker: None, monkeypatch: pytest.MonkeyPatch
+        self, db: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         lock = releases.lock
 
@@ -275,7 +283,7 @@ class TestCurrent:
         assert proposed.result["rule_set"] == proposed.release.sha256
 
     def test_leaves_no_release_that_the_log_does_not_know(
-        self, db: None, worker: None, monkeypatch: pytest.MonkeyPatch
+        self, db: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def refuse(*args: object, **named: object) -> None:
             raise RuntimeError("The log is closed.")

@@ -21,7 +21,6 @@ from compliance import (
     preservation,
     releases,
 )
-from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, receipts
@@ -47,8 +46,7 @@ def _sign_profile(get: Get) -> Act:
 
 
 def _draft(get: Get) -> Act:
-    with acting("system:worker"):
-        releases.current()
+    releases.current()
     text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
     return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
 
