@@ -5,6 +5,7 @@ from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
+from compliance.documents import RuleDocument, RuleDocumentVersion
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding, Rung
@@ -30,6 +31,8 @@ __all__ = [
     "Obligation",
     "ProviderProfile",
     "Release",
+    "RuleDocument",
+    "RuleDocumentVersion",
     "Rung",
     "User",
     "View",
@@ -47,3 +50,5 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(RuleDocumentVersion, exclude=("reports",))
+audit.watch(Release)

@@ -19,7 +19,13 @@ from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
 from compliance import determinations, facts, findings, lifecycle, releases
-from compliance.models import Determination, Finding, Obligation, ProviderProfile
+from compliance.models import (
+    Determination,
+    Finding,
+    Obligation,
+    ProviderProfile,
+    RuleDocumentVersion,
+)
 from compliance.roles import Permission, User
 from referrals import agencies, docket
 from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
@@ -31,7 +37,8 @@ COUNTED = 100
 GROUPS = {
     "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
-    "House": ("ProviderProfile", "Release", "Work", "AuditEntry"),
+    "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
+    "House": ("ProviderProfile", "Work", "AuditEntry"),
 }
 
 
@@ -219,6 +226,13 @@ def _to_approve(user: User) -> Pile:
     added = {"state": agencies.State.ADDED}
     kinds: list[tuple[QuerySet[Any], str, str]] = [
         (ProviderProfile.objects.filter(signed_at__isnull=True), "recorded", "The {0}"),
+        (
+            RuleDocumentVersion.objects.filter(
+                state=RuleDocumentVersion.State.SUBMITTED
+            ).select_related("document"),
+            "submitted",
+            "The law: {0}",
+        ),
         (Agency.objects.filter(**added), "added", "Agency {0.name}"),
         (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
         (
@@ -236,7 +250,7 @@ def _to_approve(user: User) -> Pile:
     total = sum(waiting.order_by()[: COUNTED + 1].count() for waiting, *_ in kinds)
     return Pile(
         "For a second person's approval",
-        "No profile, agency, key or client waits for a second person.",
+        "No profile, change of the law, agency, key or client waits for a second person.",
         total,
         oldest[:SHOWN],
     )

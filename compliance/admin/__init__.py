@@ -12,7 +12,7 @@ from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law
+from compliance.admin import law, rulebooks
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -42,6 +42,8 @@ from compliance.models import (
     Item,
     ProviderProfile,
     Release,
+    RuleDocument,
+    RuleDocumentVersion,
     Work,
 )
 from compliance.roles import Permission, User
@@ -295,15 +297,6 @@ class ProfileDesk(Desk):
         return {"table": [(name, law.fact(name), law.value(value)) for name, value in said]}
 
 
-@admin.register(Release)
-class ReleaseDesk(Desk):
-    """The law that determinations rest on, by the hash of its texts."""
-
-    seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", at("active_from"), "sha256")
-    shown = ("sha256", "active_from")
-
-
 @admin.register(Work)
 class WorkDesk(Desk):
     """What the worker owes, did, or failed to do so far."""
@@ -340,3 +333,8 @@ class LogDesk(Desk):
         if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
             return {"about": address(model(pk=record.object_pk))}
         return {}
+
+
+admin.site.register(RuleDocument, rulebooks.DocumentDesk)
+admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
+admin.site.register(Release, rulebooks.ReleaseDesk)

@@ -13,6 +13,7 @@ from django.utils import timezone
 from compliance import (
     conflicts,
     determinations,
+    documents,
     facts,
     findings,
     jurisdictions,
@@ -49,22 +50,21 @@ def confirmed(profile: ProviderProfile, imminent: Finding, ben: User) -> Finding
 
 
 @pytest.fixture
-def amend(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Load another law, from the call on, that says the same."""
+def amend(upgrade: Callable[..., None]) -> Callable[[], None]:
+    """Ship another law, from the call on, that says the same."""
 
     def make() -> None:
-        texts = releases.shipped_texts()
-        texts["house.yaml"] = texts["house.yaml"].replace("title: ", "title: Amended. ", 1)
-        law = jurisdictions.read(texts)
-        assert law.sha256 != releases.rules().sha256
-        monkeypatch.setattr(releases, "rules", lambda: law)
+        before = releases.rules()
+        house = documents.shipped().texts["house.yaml"]
+        upgrade({"house.yaml": house.replace("title: ", "title: Amended. ", 1)})
+        assert releases.rules().sha256 != before.sha256
 
     return make
 
 
 @pytest.fixture
 def amended(amend: Callable[[], None]) -> None:
-    """From now on another law is loaded."""
+    """From now on another law is shipped."""
     amend()
 
 

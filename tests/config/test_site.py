@@ -274,7 +274,8 @@ class TestRegisters:
                 "Referrals",
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
-            "House": ["Provider profiles", "Releases", "Work", "Audit log"],
+            "The law": ["Documents of the law", "Versions of the law", "Releases"],
+            "House": ["Provider profiles", "Work", "Audit log"],
         }
         listed = {model["model"] for group in groups for model in group["models"]}
         assert listed == set(admin.site._registry)

@@ -15,11 +15,13 @@ from test_rules_of_the_house import VERBS
 from compliance import (
     conflicts,
     determinations,
+    drafts,
     evidence,
     facts,
     findings,
     jurisdictions,
     preservation,
+    releases,
 )
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
@@ -51,6 +53,21 @@ def _resolve(get: Get) -> Act:
     conflict = terms | {"id": jurisdictions.digest(terms)}
     told = {"resolution": "release", "because": "Consent.", "citation": "s.2702(b)(3)"}
     return partial(conflicts.resolve, get("finding"), conflict, **told, by=get("carla"))
+
+
+def _draft(get: Get) -> Act:
+    releases.current()
+    text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
+    return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _submit(get: Get) -> Act:
+    return partial(drafts.submit, _draft(get)(), by=get("carla"))
+
+
+def _load(get: Get) -> Act:
+    document, text, why = _draft(get).args
+    return partial(drafts.load, {document: text}, why, by=get("carla"))
 
 
 def _release(get: Get) -> Act:
@@ -153,6 +170,17 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "profile.recorded", "carla",
     ),
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
+    "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
+    "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
+    "drafts.approve": (
+        lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
+        "ruledocumentversion.approved", "dora",
+    ),
+    "drafts.reject": (
+        lambda get: partial(drafts.reject, _submit(get)(), because="Not so.", by=get("dora")),
+        "ruledocumentversion.rejected", "dora",
+    ),
     "evidence.attach": (_attach, "evidence.attached", "ana"),
     "evidence.read": (
         lambda get: _whole(
