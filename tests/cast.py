@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -96,15 +95,9 @@ def _fixture(build: Callable[[Stage], Any], given: Any) -> Any:
 
 
 @pytest.fixture
-def stage(
-    request: pytest.FixtureRequest, db: None, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Stage:
-    """The stage, set with all that the test asks for by name."""
-    asked = request.node._fixtureinfo.name2fixturedefs
-    names = [name for name, found in asked.items() if hasattr(found[-1].func, "staged")]
-    stage = Stage(home, tmp_path_factory.getbasetemp())
-    stage.set(names)
-    return stage
+def stage(db: Stage) -> Stage:
+    """The stage, as the database was set with it."""
+    return db
 
 
 def new_person(name: str, role: str) -> User:

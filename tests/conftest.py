@@ -19,6 +19,7 @@ from hypothesis import settings as effort
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.roles import User
+from tests.stage import Stage
 
 # Properties: a few examples while one works, many where everything is to be shown. The same ones
 # each time, so that a change is judged by itself.
@@ -139,8 +140,21 @@ def log_key(home: Path) -> Path:
 
 
 @pytest.fixture
-def db(db: None, log_key: Path) -> None:
-    """A database of the test's own, whose log can be signed."""
+def db(
+    request: pytest.FixtureRequest,
+    db: None,
+    log_key: Path,
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stage:
+    """A database of the test's own, whose log can be signed, with the stage set in it.
+
+    It is set with all that the test asks for by name, before anything else is done there.
+    """
+    asked = request.node._fixtureinfo.name2fixturedefs
+    stage = Stage(home, tmp_path_factory.getbasetemp())
+    stage.set([name for name, found in asked.items() if hasattr(found[-1].func, "staged")])
+    return stage
 
 
 @pytest.fixture
