@@ -103,10 +103,13 @@ _kept: dict[object, RuleSet] = {}
 def rules_of(release: Release) -> RuleSet:
     """Return the law of a release, for determining anew what rested on it.
 
-    Raises Tampered if a text is not the one that was approved.
+    Raises Tampered if a text is not the one that was approved, and WrongState if the texts were
+    never put on record: that began with the documents of law.
     """
     law = _kept.get(release.sha256)
     if law is None:
+        if not release.manifest:
+            raise WrongState(f"The texts of {release} were never put on record.")
         law = read(dump(release))
         if law.sha256 != release.sha256:
             raise Tampered(f"The law of {release} does not match its approved hash.")
