@@ -16,6 +16,7 @@ from django.test import Client, TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
 
+from compliance import documents
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.roles import User
@@ -35,6 +36,31 @@ effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
 pytest_plugins = ["tests.cast"]
 SERIAL = itertools.count()
+
+
+SHIPPED = documents.RULEBOOKS
+FEW = (
+    "facts.yaml", "authorities.yaml", "house.yaml", "house.cases.yaml", "eu-tco.yaml",
+    "eu-tco.cases.yaml", "eu-dsa.yaml", "us-rrota-s2372.yaml", "us-sca.yaml",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def few_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few of the shipped texts."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in FEW:
+        (folder / name).write_bytes((SHIPPED / name).read_bytes())
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _few_laws(
+    request: pytest.FixtureRequest, few_texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ship a few laws: most tests are about what is done with any. The others are marked."""
+    if not request.node.get_closest_marker("every_law"):
+        monkeypatch.setattr(documents, "RULEBOOKS", few_texts)
 
 
 @pytest.hookimpl(wrapper=True)

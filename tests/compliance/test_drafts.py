@@ -26,8 +26,6 @@ from compliance.releases import Release
 from compliance.roles import User
 from tests.compliance.conftest import RULEBOOKS, WHY, noted, retitled
 
-pytestmark = pytest.mark.usefixtures("few_laws")
-
 LATER = timedelta(days=30)
 TCO = (RULEBOOKS / "eu-tco.yaml").read_text("utf-8")
 CASES = (RULEBOOKS / "cases.yaml").read_text("utf-8")

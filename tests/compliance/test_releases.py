@@ -33,6 +33,7 @@ def holds(release: Release) -> dict[str, int]:
     return {entry["key"]: entry["number"] for entry in release.manifest}
 
 
+@pytest.mark.every_law
 class TestShippedTexts:
     def test_are_the_words_the_desks_and_a_book_for_each_law(self) -> None:
         shipped = releases.shipped_texts()
@@ -186,6 +187,7 @@ class TestCurrent:
         assert entry.actor_ref == "system:upgrade"
         assert entry.additional_data == {"sha256": first.sha256}
 
+    @pytest.mark.every_law
     def test_records_every_shipped_text_with_its_kind_and_hash(self, recorded: Release) -> None:
         told = {entry["key"]: entry for entry in recorded.manifest}
         assert told.keys() == documents.shipped().texts.keys()

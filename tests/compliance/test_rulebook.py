@@ -32,6 +32,8 @@ ASKED: dict[str, Any] = {
     "simulate": ["us-rrota-s2372"],
 }
 
+pytestmark = pytest.mark.every_law
+
 Run = Callable[..., str]
 Fails = Callable[..., tuple[str, str]]
 Spoilt = Callable[[str, str, str], dict[str, str]]

@@ -28,6 +28,8 @@ from tests.cast import NOW
 from tests.conftest import Seat
 from tests.referrals.api.conftest import LIST, Program
 
+pytestmark = pytest.mark.every_law
+
 Make = Callable[..., Any]
 Propose = Callable[..., Determination]
 Sits = Callable[[User], Seat]

@@ -15,8 +15,6 @@ from compliance.roles import User
 from tests.compliance.conftest import RULEBOOKS, WHY, noted, retitled
 
 Sits = Callable[[User], Any]
-pytestmark = pytest.mark.usefixtures("few_laws")
-
 TCO = (RULEBOOKS / "eu-tco.yaml").read_text("utf-8")
 UNVERIFIED = "Not verified by counsel"
 

@@ -26,6 +26,7 @@ JOURNEY: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.every_law
 class TestTheGoldenCases:
     def test_are_all_judged_and_none_differs(self, law: RuleSet, golden: dict[str, Case]) -> None:
         verdicts = {name: judge(law, case) for name, case in golden.items()}
