@@ -3,14 +3,14 @@
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from django.db import models, transaction
 from django.utils import timezone
 
 from compliance import audit, lifecycle, roles
-from compliance.errors import Malformed, SamePerson, WrongState
+from compliance.errors import Malformed, SamePerson, Stale, WrongState
 from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 
@@ -32,18 +32,22 @@ class State(models.TextChoices):
 
 
 class Knowledge(models.TextChoices):
-    """The ladder of knowledge, lowest rung first."""
+    """The ladder of knowledge, lowest rung first; refuted is the fall from any rung."""
 
     SUSPICION = "suspicion"
     REASONABLE_BELIEF = "reasonable_belief"
     ACTUAL_KNOWLEDGE = "actual_knowledge"
+    REFUTED = "refuted"
 
 
-RUNGS = {
-    Knowledge.SUSPICION: "suspicion_at",
-    Knowledge.REASONABLE_BELIEF: "belief_at",
-    Knowledge.ACTUAL_KNOWLEDGE: "actual_at",
+# The rungs in order, and the clock of the law that each one starts.
+CLOCKS = {
+    Knowledge.SUSPICION: "suspicion",
+    Knowledge.REASONABLE_BELIEF: "belief",
+    Knowledge.ACTUAL_KNOWLEDGE: "actual_knowledge",
 }
+LADDER = tuple(CLOCKS)
+AS_STATED = "The statement of the finding."
 
 
 def reference(letter: str) -> str:
@@ -70,10 +74,9 @@ class Finding(models.Model):
     contributors = models.JSONField(default=list, help_text="Ids of whoever added to it.")
     statement = models.TextField(help_text="The reasoned suspicion: who, what, when, where, why.")
     particulars = models.JSONField(default=dict)
-    knowledge = models.CharField(max_length=20, choices=Knowledge)
-    suspicion_at = models.DateTimeField(null=True)
-    belief_at = models.DateTimeField(null=True)
-    actual_at = models.DateTimeField(null=True)
+    knowledge = models.CharField(
+        max_length=20, choices=Knowledge, help_text="The top of the ladder, repeated for lists."
+    )
     recorded_at = models.DateTimeField(default=timezone.now)
     recorded_by = models.ForeignKey(User, models.PROTECT, related_name="+")
     confirmed_at = models.DateTimeField(null=True)
@@ -97,33 +100,102 @@ class Finding(models.Model):
         return self.reference
 
 
+class Rung(models.Model):
+    """One rung of knowledge of one finding: since when, and on which basis. Append-only."""
+
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="rungs")
+    rung = models.CharField(max_length=20, choices=Knowledge)
+    reached_at = models.DateTimeField()
+    basis = models.TextField(help_text="What the judgement rests on.")
+    recorded_at = models.DateTimeField(default=timezone.now)
+    recorded_by = models.ForeignKey(User, models.PROTECT, related_name="+")
+
+    class Meta:
+        default_permissions = ["view"]
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["finding", "rung"], name="rung_reached_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_rung_display().lower()} on {self.finding}"
+
+
 @audit.attributed
 def record(
     *,
     statement: str,
     particulars: Mapping[str, Mapping[str, str]],
     rungs: Mapping[str, datetime],
+    basis: str = AS_STATED,
     by: User,
 ) -> Finding:
     """Record what was found: the suspicion in words, particulars by class, rungs with instants.
 
-    `rungs` says when each rung of knowledge was reached; at least suspicion.
+    `rungs` says when each rung of knowledge was reached, at least suspicion; `basis` on what
+    these judgements rest, if not on the statement itself.
     Raises NotPermitted, or Malformed with the field that cannot be accepted.
     """
     roles.require(by, Permission.RECORD_FINDING)
     _check_statement(statement)
     _check_particulars(particulars)
-    level = _check_rungs(rungs)
+    if unknown := set(rungs) - set(LADDER):
+        raise Malformed(f"Knowledge has no rung {min(unknown)!r}.")
+    _check_ladder(rungs)
+    basis = _checked_basis(basis)
     with transaction.atomic():
         finding = Finding.objects.create(
             statement=statement.strip(),
             particulars={key: dict(values) for key, values in particulars.items()},
-            knowledge=level,
+            knowledge=_top(rungs),
             recorded_by=by,
-            **{RUNGS[Knowledge(rung)]: at for rung, at in rungs.items()},
         )
+        for rung in filter(rungs.__contains__, LADDER):
+            Rung.objects.create(
+                finding=finding, rung=rung, reached_at=rungs[rung], basis=basis, recorded_by=by
+            )
         audit.record("finding.recorded", finding, by=by)
     return finding
+
+
+@audit.attributed
+@transaction.atomic
+def climb(
+    finding: Finding,
+    rung: str,
+    *,
+    reached_at: datetime,
+    basis: str,
+    version: int | None = None,
+    by: User,
+) -> Rung:
+    """Put on record that a further rung of knowledge was reached, or that all was refuted.
+
+    Whoever climbs before the confirmation takes part in the finding and cannot confirm it.
+    Raises Malformed for an instant that cannot be, and WrongState for a rung that is set already,
+    on a refuted ladder, and once the finding is dismissed.
+    """
+    roles.require(by, Permission.RECORD_FINDING)
+    if rung not in Knowledge:
+        raise Malformed(f"Knowledge has no rung {rung!r}.")
+    locked = _climbable(finding, version)
+    reached = {each.rung: each.reached_at for each in locked.rungs.all()}
+    if Knowledge.REFUTED in reached:
+        raise WrongState(f"{locked} is refuted; what is new belongs to a new finding.")
+    if rung in reached:
+        raise WrongState(f"{locked} reached {Knowledge(rung).label.lower()} already; it is set.")
+    _check_ladder(reached | {rung: reached_at})
+    made = Rung.objects.create(
+        finding=locked,
+        rung=rung,
+        reached_at=reached_at,
+        basis=_checked_basis(basis),
+        recorded_by=by,
+    )
+    locked.knowledge = _top({*reached, rung})
+    _take_part(locked, by, "knowledge")
+    audit.record("finding.climbed", locked, by=by, rung=rung)
+    return made
 
 
 @audit.attributed
@@ -150,9 +222,7 @@ def open_to_more(finding: Finding, contributor: User) -> Finding:
     locked = Finding.objects.select_for_update().get(pk=finding.pk)
     if locked.state != State.RECORDED:
         raise WrongState(f"{finding} is {locked.state}; what is new belongs to a new finding.")
-    locked.version += 1
-    locked.contributors = sorted({*locked.contributors, contributor.pk})
-    locked.save(update_fields=["version", "contributors"])
+    _take_part(locked, contributor)
     return locked
 
 
@@ -161,14 +231,26 @@ def is_second(finding: Finding, person: User) -> bool:
     return person.pk not in (finding.recorded_by_id, *finding.contributors)
 
 
-def clocks(finding: Finding) -> dict[str, datetime]:
+def is_third(finding: Finding, person: User) -> bool:
+    """Tell whether a person neither recorded nor confirmed a finding, and so may sign on it."""
+    return person.pk not in (finding.recorded_by_id, finding.confirmed_by_id)
+
+
+def ladder(finding: Finding, at: datetime | None = None) -> dict[str, Rung]:
+    """Return the rungs that are on record, or that were at an instant, in the order recorded."""
+    rungs = finding.rungs.all()
+    known = rungs if at is None else rungs.filter(recorded_at__lte=at)
+    return {each.rung: each for each in known}
+
+
+def level(reached: Collection[str]) -> str:
+    """Return how much is known when these rungs are reached, as the law names it."""
+    return _top(reached) if reached else "unassessed"
+
+
+def clocks(reached: Mapping[str, Rung]) -> dict[str, datetime]:
     """Return the instants of the rungs by the clock names of the law."""
-    named = {
-        "suspicion": finding.suspicion_at,
-        "belief": finding.belief_at,
-        "actual_knowledge": finding.actual_at,
-    }
-    return {name: at for name, at in named.items() if at is not None}
+    return {name: reached[rung].reached_at for rung, name in CLOCKS.items() if rung in reached}
 
 
 def _require_second(finding: Finding, by: User) -> None:
@@ -194,18 +276,40 @@ def _check_particulars(particulars: Mapping[str, Mapping[str, str]]) -> None:
                 raise Malformed(f"{key} {name} wants text of 1 to {PARTICULAR_LIMIT} characters.")
 
 
-def _check_rungs(rungs: Mapping[str, datetime]) -> Knowledge:
-    """Return the highest rung reached, or refuse instants that cannot be."""
-    if unknown := set(rungs) - set(Knowledge):
-        raise Malformed(f"Knowledge has no rung {min(unknown)!r}.")
-    if Knowledge.SUSPICION not in rungs:
+def _climbable(finding: Finding, version: int | None) -> Finding:
+    """Lock a finding whose ladder may grow, as the caller read it."""
+    locked = Finding.objects.select_for_update().get(pk=finding.pk)
+    if version not in (None, locked.version):
+        raise Stale
+    if locked.state == State.DISMISSED:
+        raise WrongState(f"{locked} is dismissed; what is new belongs to a new finding.")
+    return locked
+
+
+def _take_part(locked: Finding, contributor: User, *changed: str) -> None:
+    locked.version += 1
+    locked.contributors = sorted({*locked.contributors, contributor.pk})
+    locked.save(update_fields=["version", "contributors", *changed])
+
+
+def _top(reached: Collection[str]) -> Knowledge:
+    return [rung for rung in Knowledge if rung in reached][-1]
+
+
+def _check_ladder(reached: Mapping[str, datetime]) -> None:
+    """Refuse instants that no ladder of knowledge can have."""
+    if Knowledge.SUSPICION not in reached:
         raise Malformed("Say when suspicion arose, with its time zone.")
-    climbed = [rung for rung in Knowledge if rung in rungs]
-    instants = [rungs[rung] for rung in climbed]
-    if any(timezone.is_naive(at) for at in instants):
+    if any(timezone.is_naive(at) for at in reached.values()):
         raise Malformed("An instant of the ladder has no time zone.")
-    if instants != sorted(instants):
+    climbed = [reached[rung] for rung in LADDER if rung in reached]
+    if climbed != sorted(climbed):
         raise Malformed("A higher rung of knowledge cannot be older than a lower one.")
-    if instants[-1] > timezone.now():
+    if max(reached.values()) > timezone.now():
         raise Malformed("A rung of knowledge cannot lie in the future.")
-    return climbed[-1]
+
+
+def _checked_basis(basis: str) -> str:
+    if not 0 < len(basis.strip()) <= STATEMENT_LIMIT:
+        raise Malformed(f"Say what this judgement rests on, in 1 to {STATEMENT_LIMIT} characters.")
+    return basis.strip()

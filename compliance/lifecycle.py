@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from django.db import models, transaction
@@ -156,15 +157,17 @@ def pull(
     act: Callable[..., object],
     *,
     prepare: Callable[[R], Any] | None = None,
+    named: Callable[[R], object] = attrgetter("pk"),
 ) -> int:
     """Do `act` once for every record that is `owed`, and return how often it was done.
 
     `prepare` works outside any transaction (files, the network); `act` gets what it returned,
-    and is one transaction with the mark that it is done.
+    and is one transaction with the mark that it is done. What may be owed again for the same
+    record is `named` anew each time.
     """
     for record in owed:
         Work.objects.get_or_create(
-            key=f"{topic}:{record.pk}",
+            key=f"{topic}:{named(record)}",
             defaults={"topic": topic, "subject": record.pk, "cid": new_cid()},
         )
     done = 0

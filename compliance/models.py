@@ -3,10 +3,12 @@
 from compliance import audit
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
+from compliance.documents import RuleDocument, RuleDocumentVersion
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
-from compliance.findings import Finding
+from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.releases import Release
@@ -19,6 +21,7 @@ __all__ = [
     "AuditLeaf",
     "AuditOutbox",
     "AuditTile",
+    "ConflictDecision",
     "Determination",
     "FactAssertion",
     "FileKeyWrap",
@@ -28,6 +31,9 @@ __all__ = [
     "Obligation",
     "ProviderProfile",
     "Release",
+    "RuleDocument",
+    "RuleDocumentVersion",
+    "Rung",
     "User",
     "View",
     "Work",
@@ -36,9 +42,13 @@ __all__ = [
 # django-auditlog keeps the field diffs of what is evidential; words and names stay out of them.
 audit.watch(User, exclude=("password", "last_login"))
 audit.watch(Finding, exclude=("statement", "particulars"))
-audit.watch(FactAssertion, exclude=("value", "source"))
+audit.watch(Rung, exclude=("basis",))
+audit.watch(FactAssertion, exclude=("value", "source", "reason"))
 audit.watch(ProviderProfile)
 audit.watch(Item, exclude=("name", "source_url"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
-audit.watch(Obligation, exclude=("release", "withhold"))
+audit.watch(Obligation, exclude=("release", "withhold", "reason"))
+audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(RuleDocumentVersion, exclude=("reports",))
+audit.watch(Release)

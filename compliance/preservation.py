@@ -7,7 +7,7 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from compliance import audit, determinations, lifecycle, roles
+from compliance import audit, lifecycle, roles
 from compliance.determinations import Determination, Obligation
 from compliance.errors import WrongState
 from compliance.lifecycle import stamped
@@ -81,8 +81,10 @@ def place_due() -> int:
 
 def _owed() -> models.QuerySet[Determination]:
     """Return the signed determinations that ask for a hold and have none."""
-    refers = models.Exists(Obligation.objects.filter(determination=models.OuterRef("pk")))
-    signed = Determination.objects.filter(state=determinations.State.SIGNED, hold__isnull=True)
+    refers = models.Exists(
+        Obligation.objects.filter(determination=models.OuterRef("pk"), is_accepted=True)
+    )
+    signed = Determination.objects.filter(signed_at__isnull=False, hold__isnull=True)
     return signed.filter(refers | ~models.Q(result__preserve=None)).order_by("signed_at")
 
 

@@ -19,6 +19,8 @@ class Permission(StrEnum):
     ASSERT_FACT = "assert_fact"
     SIGN_DETERMINATION = "sign_determination"
     SIGN_PROFILE = "sign_profile"
+    DRAFT_RULES = "draft_rules"
+    APPROVE_RULES = "approve_rules"
     RELEASE_HOLD = "release_hold"
     CLOSE_REFERRAL = "close_referral"
     ENROL_AGENCY = "enrol_agency"
@@ -54,6 +56,8 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.ASSERT_FACT,
             Permission.SIGN_DETERMINATION,
             Permission.SIGN_PROFILE,
+            Permission.DRAFT_RULES,
+            Permission.APPROVE_RULES,
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
             Permission.APPROVE_AGENCY,

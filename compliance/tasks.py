@@ -2,8 +2,14 @@
 
 from celery import shared_task
 
-from compliance import determinations, preservation
+from compliance import determinations, preservation, releases
 from compliance.audit import checkpoints
+
+
+@shared_task(name="compliance.take_in_due")
+def take_in_due() -> None:
+    """Take in the law that is shipped."""
+    releases.take_in_due()
 
 
 @shared_task(name="compliance.propose_due")

@@ -10,6 +10,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 EVERY_SECOND, EVERY_HOUR = 1.0, 3600.0
 BELLS = {  # how often each rings, and in which queue
+    "compliance.take_in_due": (EVERY_SECOND, "urgent"),
     "compliance.propose_due": (EVERY_SECOND, "urgent"),
     "compliance.place_due": (EVERY_SECOND, "urgent"),
     "referrals.enter_due": (EVERY_SECOND, "urgent"),

@@ -19,7 +19,13 @@ from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
 from compliance import determinations, facts, findings, lifecycle, releases
-from compliance.models import Determination, Finding, Obligation, ProviderProfile
+from compliance.models import (
+    Determination,
+    Finding,
+    Obligation,
+    ProviderProfile,
+    RuleDocumentVersion,
+)
 from compliance.roles import Permission, User
 from referrals import agencies, docket
 from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
@@ -29,9 +35,10 @@ COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
-    "Matters": ("Finding", "Item", "Determination", "Hold", "Referral"),
+    "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
-    "House": ("ProviderProfile", "Release", "Work", "AuditEntry"),
+    "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
+    "House": ("ProviderProfile", "Work", "AuditEntry"),
 }
 
 
@@ -77,7 +84,8 @@ class DeskSite(AdminSite):
         piles = [_to_approve(user), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
-                _overdue(), _due(), _homeless(), _to_confirm(user), _to_sign(), _to_close(), *piles,
+                _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_sign(),
+                _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -131,6 +139,17 @@ def _pile(title: str, empty: str, waiting: QuerySet[Any], rows: Iterable[Row], *
 def _overdue() -> Pile:
     late = docket.overdue().select_related("agency").order_by("due_at")
     return _pile("Overdue", "Nothing is late.", late, map(_referral, late[:SHOWN]), is_urgent=True)
+
+
+def _idle() -> Pile:
+    waiting = docket.idle().select_related("agency").order_by("entered_at", "id")
+    return _pile(
+        "Not owed any more",
+        "Every referral on its way is owed.",
+        waiting,
+        map(_referral, waiting[:SHOWN]),
+        is_urgent=True,
+    )
 
 
 def _due() -> Pile:
@@ -207,6 +226,13 @@ def _to_approve(user: User) -> Pile:
     added = {"state": agencies.State.ADDED}
     kinds: list[tuple[QuerySet[Any], str, str]] = [
         (ProviderProfile.objects.filter(signed_at__isnull=True), "recorded", "The {0}"),
+        (
+            RuleDocumentVersion.objects.filter(
+                state=RuleDocumentVersion.State.SUBMITTED
+            ).select_related("document"),
+            "submitted",
+            "The law: {0}",
+        ),
         (Agency.objects.filter(**added), "added", "Agency {0.name}"),
         (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
         (
@@ -224,7 +250,7 @@ def _to_approve(user: User) -> Pile:
     total = sum(waiting.order_by()[: COUNTED + 1].count() for waiting, *_ in kinds)
     return Pile(
         "For a second person's approval",
-        "No profile, agency, key or client waits for a second person.",
+        "No profile, change of the law, agency, key or client waits for a second person.",
         total,
         oldest[:SHOWN],
     )

@@ -165,6 +165,7 @@ class ReferralDesk(Desk):
         obligation = record.obligation
         return {
             "obligation": obligation,
+            "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(obligation.release),
             "withhold": law.withheld(obligation.withhold),
             "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),

@@ -14,10 +14,10 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from compliance import audit, evidence, lifecycle
+from compliance import audit, determinations, evidence, lifecycle
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination
+from compliance.determinations import Determination, Obligation
 from compliance.errors import KeyUnusable, Tampered
 from compliance.evidence import Item
 from compliance.roles import User
@@ -109,6 +109,7 @@ def prepare(referral: Referral) -> Draft:
 @transaction.atomic
 def seal(referral: Referral, draft: Draft) -> Bundle:
     """Put a prepared bundle on record; the referral is sealed from here."""
+    docket.require_owed(referral)
     sealed = lifecycle.advance(referral, docket.State.SEALED, by=None)
     return _put_on_record(Bundle(referral=sealed), draft)
 
@@ -140,8 +141,7 @@ def _put_on_record(bundle: Bundle, draft: Draft) -> Bundle:
 
 def seal_due() -> int:
     """Seal every referral that was entered, most urgent first."""
-    owed = Referral.objects.filter(state=docket.State.ENTERED).order_by(docket.URGENT)
-    return lifecycle.pull("seal", owed, seal, prepare=prepare)
+    return lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
 
 
 def read(bundle: Bundle, start: int, stop: int) -> Iterator[bytes]:
@@ -182,7 +182,7 @@ def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[s
         "environment": referral.agency.environment,
         "agency": referral.agency.authority,
         "sealed_to": key.fingerprint,
-        "law": _law(determination, obligation.because),
+        "law": _law(obligation),
         "kind": obligation.kind,
         "statement": finding.statement if "SUSP" in released else None,
         "particulars": {
@@ -215,10 +215,11 @@ def allowed_signers() -> str:
     return f"{line}\n"
 
 
-def _law(determination: Determination, because: list[str]) -> dict[str, Any]:
+def _law(obligation: Obligation) -> dict[str, Any]:
+    determination = obligation.determination
     return {
         "release": determination.release.sha256,
-        "rules": because,
+        "rules": determinations.legal_basis(obligation),
         "rule_time": determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "result": determination.result_sha256,
     }

@@ -61,6 +61,7 @@ def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
 def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
     """Record that the channel confirmed: the agency can get it from here on."""
     attempt, confirmation = sent
+    docket.require_owed(referral)
     bundle = Bundle.objects.select_for_update().get(referral=referral)
     agencies.require_usable(bundle.agency_key)
     if confirmation.sha256 != bundle.sha256:
@@ -72,7 +73,7 @@ def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
 
 def deliver_due() -> int:
     """Deliver every sealed referral, most urgent first."""
-    owed = Referral.objects.filter(state=docket.State.SEALED).order_by(docket.URGENT)
+    owed = docket.owed(docket.State.SEALED)
     return lifecycle.pull("deliver", owed, deliver, prepare=transmit)
 
 

@@ -3,18 +3,19 @@
 import uuid
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from compliance import audit, lifecycle, roles
-from compliance.determinations import Obligation
-from compliance.errors import WrongState
+from compliance import audit, determinations, lifecycle, roles
+from compliance.determinations import Determination, Obligation
+from compliance.errors import Stale, WrongState
 from compliance.findings import reference
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 from referrals import agencies
 from referrals.agencies import Agency
 
+IN_FORCE = {"determination__state": determinations.State.SIGNED, "is_accepted": True}
 URGENT = F("due_at").asc(nulls_last=True)  # what has no due date can wait
 
 
@@ -91,13 +92,25 @@ class Referral(models.Model):
 
 @transaction.atomic
 def enter(obligation: Obligation) -> Referral:
-    """Enter a signed obligation in the docket, addressed to the agency that answers for it."""
+    """Enter an obligation in the docket, addressed to the agency that answers for it."""
     agency = agencies.for_recipient(obligation.recipient)
     referral = Referral.objects.create(
         obligation=obligation, agency=agency, due_at=obligation.due_at
     )
     audit.record("referral.entered", referral, by=None)
     return referral
+
+
+@transaction.atomic
+def follow(referral: Referral) -> Referral:
+    """Let a referral that is on its way follow the obligation that continues its own."""
+    current = Referral.objects.select_for_update().get(pk=referral.pk)
+    current.obligation = _continuing(current)
+    current.due_at = current.obligation.due_at
+    current.version += 1
+    current.save(update_fields=["obligation", "due_at", "version"])
+    audit.record("referral.followed", current, by=None, obligation=current.obligation_id)
+    return current
 
 
 @audit.attributed
@@ -114,22 +127,76 @@ def close(referral: Referral, *, because: str, version: int | None = None, by: U
     return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
 
 
-def require_sealed(referral: Referral) -> None:
-    """Lock a referral until the transaction ends, or refuse: only a sealed one goes on its way."""
+def require_owed(referral: Referral) -> Referral:
+    """Lock a referral until the transaction ends, or refuse: no signed determination asks for it.
+
+    The determination is locked too, so that no newer one is signed meanwhile.
+    """
     current = Referral.objects.select_for_update().get(pk=referral.pk)
+    if current.obligation_id != referral.obligation_id:
+        raise Stale  # what was made ready rests on the obligation that it had before
+    asks = Determination.objects.select_for_update().get(obligations=current.obligation_id)
+    if asks.state != determinations.State.SIGNED:
+        raise WrongState(f"{current} is not owed any more. Counsel may withdraw it.")
+    return current
+
+
+def require_sealed(referral: Referral) -> None:
+    """Lock a referral, or refuse: only a sealed one that is owed goes on its way."""
+    current = require_owed(referral)
     if current.state != State.SEALED:
         raise WrongState(f"{current} is {current.state}; only a sealed referral is delivered.")
 
 
+def owed(state: State) -> QuerySet[Referral]:
+    """Return the referrals in a state that a signed determination asks for, most urgent first."""
+    signed = {"obligation__determination__state": determinations.State.SIGNED}
+    return Referral.objects.filter(state=state, **signed).order_by(URGENT)
+
+
+def idle() -> QuerySet[Referral]:
+    """Return what is on its way and not owed any more: it waits for counsel to withdraw it."""
+    return _outdated().exclude(pk__in=_following())
+
+
 def unentered() -> QuerySet[Obligation]:
-    """Return the signed obligations that are not in the docket yet, most urgent first."""
-    entered = Referral.objects.filter(obligation=OuterRef("pk"))
-    return Obligation.objects.filter(~Exists(entered)).order_by(URGENT)
+    """Return the obligations that are owed and not in the docket yet, most urgent first.
+
+    A referral stands for its whole chain of obligations; a withdrawn one for its own alone.
+    """
+    same = Referral.objects.filter(obligation__chain=OuterRef("chain"))
+    entered = same.exclude(~Q(obligation=OuterRef("pk")), state=State.WITHDRAWN)
+    signed = Obligation.objects.filter(**IN_FORCE)
+    return signed.filter(~Exists(entered)).order_by(URGENT)
 
 
 def enter_due() -> int:
-    """Enter every signed obligation that is not in the docket."""
-    return lifecycle.pull("enter", unentered(), enter)
+    """Enter every obligation that is not in the docket; let the others follow the newest law."""
+    followed = lifecycle.pull(
+        "follow", _following(), follow, named=lambda each: f"{each.pk}:{each.version}"
+    )
+    return followed + lifecycle.pull("enter", unentered(), enter)
+
+
+def _outdated() -> QuerySet[Referral]:
+    """Return what is on its way under a determination that another one superseded."""
+    on_its_way = Referral.objects.filter(state__in=[State.ENTERED, State.SEALED])
+    return on_its_way.exclude(obligation__determination__state=determinations.State.SIGNED)
+
+
+def _following() -> QuerySet[Referral]:
+    """Return what goes on under the obligation that continues its own; a sealed one as sealed."""
+    goes_on = Obligation.objects.filter(chain=OuterRef("obligation__chain"), **IN_FORCE)
+    as_sealed = goes_on.filter(
+        release=OuterRef("obligation__release"), withhold=OuterRef("obligation__withhold")
+    )
+    return _outdated().filter(
+        Q(state=State.ENTERED) & Exists(goes_on) | Q(state=State.SEALED) & Exists(as_sealed)
+    )
+
+
+def _continuing(referral: Referral) -> Obligation:
+    return Obligation.objects.get(chain=referral.obligation.chain, **IN_FORCE)
 
 
 def overdue() -> QuerySet[Referral]:

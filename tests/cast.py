@@ -3,19 +3,18 @@
 And what they make: a finding, its determination, an agency, a referral.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc.jwk import OKPKey
 
-from compliance import determinations, evidence, facts, findings
+from compliance import conflicts, determinations, evidence, facts, findings
 from compliance.audit.context import acting
-from compliance.determinations import Determination
+from compliance.determinations import Decision, Determination
 from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.roles import Role, User
@@ -68,6 +67,8 @@ IMMINENT: dict[str, Any] = {
     "location.dsa_ms_identification": "identified",
 }
 
+REVIEW = {"source": "review of the post", "reason": "The post names a place and an hour."}
+
 
 def staged(build: Callable[[Stage], Any]) -> Any:
     """Make a fixture of what begins many tests: see the stage."""
@@ -94,15 +95,9 @@ def _fixture(build: Callable[[Stage], Any], given: Any) -> Any:
 
 
 @pytest.fixture
-def stage(
-    request: pytest.FixtureRequest, db: None, home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Stage:
-    """The stage, set with all that the test asks for by name."""
-    asked = request.node._fixtureinfo.name2fixturedefs
-    names = [name for name, found in asked.items() if hasattr(found[-1].func, "staged")]
-    stage = Stage(home, tmp_path_factory.getbasetemp())
-    stage.set(names)
-    return stage
+def stage(db: Stage) -> Stage:
+    """The stage, as the database was set with it."""
+    return db
 
 
 def new_person(name: str, role: str) -> User:
@@ -180,7 +175,7 @@ def new_finding(ana: User, known: dict[str, Any] | None = None, **changes: Any) 
         | changes
     )
     if known:
-        facts.assert_facts(finding, known, source="review of the post", by=ana)
+        facts.assert_facts(finding, known, **REVIEW, by=ana)
         finding.refresh_from_db()
     return finding
 
@@ -200,7 +195,7 @@ def finding(stage: Stage) -> Finding:
 @staged
 def imminent(stage: Stage) -> Finding:
     """The same finding, with every fact of an imminent threat in Germany."""
-    facts.assert_facts(stage["finding"], IMMINENT, source="review of the post", by=stage["ana"])
+    facts.assert_facts(stage["finding"], IMMINENT, **REVIEW, by=stage["ana"])
     stage["finding"].refresh_from_db()
     return stage["finding"]
 
@@ -253,10 +248,83 @@ def proposed(stage: Stage) -> Determination:
         return determinations.propose(confirmed)
 
 
+def new_signature(
+    carla: User, determination: Determination, take_up: Collection[str] = (), **changes: Any
+) -> Determination:
+    """Sign a determination, as Carla, with every firm duty and the permissions that are named.
+
+    What a law bars stays here.
+    """
+    asked = [("duty", each["to"]) for each in determinations.firm(determination, "duty")]
+    asked += [("permission", to) for to in take_up]
+    decisions = [Decision(*each, accept=True, because="It holds.") for each in asked]
+    for conflict in determination.result["conflicts"]:
+        conflicts.resolve(
+            determination.finding, conflict, resolution="withhold", because="It bars.", by=carla
+        )
+    told = {"decisions": decisions, "because": "The duty holds.", "by": carla} | changes
+    return determinations.sign(determination, **told)
+
+
+@pytest.fixture
+def sign(carla: User) -> Callable[..., Determination]:
+    """Sign a determination, as Carla, with every firm duty and the permissions that are named."""
+    return partial(new_signature, carla)
+
+
 @staged_by_worker
 def signed(stage: Stage) -> Determination:
     """The determination, signed by Carla."""
-    return determinations.sign(stage["proposed"], because="The duty holds.", by=stage["carla"])
+    return new_signature(stage["carla"], stage["proposed"])
+
+
+@pytest.fixture
+def refute(ana: User) -> Callable[..., None]:
+    """Put on record that a finding is refuted, so that the law asks for nothing any more."""
+
+    def make(finding: Finding) -> None:
+        findings.climb(finding, "refuted", reached_at=NOW, basis="A play's poster.", by=ana)
+
+    return make
+
+
+@pytest.fixture
+def move(carla: User, dora: User, profile: facts.ProviderProfile) -> Callable[..., Any]:
+    """Let another profile of the provider count, and the law be asked again under it."""
+
+    def make(**changed: Any) -> None:
+        told = PROVIDER | {f"provider.{name}": value for name, value in changed.items()}
+        facts.sign_profile(facts.record_profile(told, by=carla), by=dora)
+        determinations.propose_due()
+
+    return make
+
+
+@pytest.fixture
+def overtake(
+    sign: Callable[..., Determination], move: Callable[..., Any]
+) -> Callable[..., Determination]:
+    """Sign a newer determination of a finding, which asks for the same duties anew."""
+
+    def make(finding: Finding) -> Determination:
+        move(us_sca_covered=False)
+        return sign(finding.determinations.get(is_newest=True))
+
+    return make
+
+
+@pytest.fixture
+def drop(
+    sign: Callable[..., Determination], refute: Callable[..., None]
+) -> Callable[..., Determination]:
+    """Sign a newer determination of a finding, which asks for nothing any more."""
+
+    def make(finding: Finding) -> Determination:
+        refute(finding)
+        determinations.propose_due()
+        return sign(finding.determinations.get(is_newest=True))
+
+    return make
 
 
 @staged

@@ -19,6 +19,7 @@ from hypothesis import settings as effort
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.roles import User
+from tests.stage import Stage
 
 # Properties: a few examples while one works, many where everything is to be shown. The same ones
 # each time, so that a change is judged by itself.
@@ -47,14 +48,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     return report
 
 
-append_only = import_module("compliance.migrations.0002_append_only")
+FIRST = import_module("compliance.migrations.0002_append_only")
+LATER = ("0005_append_only_ladder", "0008_facts")  # guarded in the same way
+DECIDED = import_module("compliance.migrations.0010_decided_law")
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
+
+
+def triggers() -> list[str]:
+    """Return the SQL that lays the triggers of every migration."""
+    guarded = dict(FIRST.TABLES)
+    for name in LATER:
+        guarded |= import_module(f"compliance.migrations.{name}").TABLES
+    vendor = connection.vendor
+    return [*FIRST.statements(vendor, guarded), *DECIDED.statements(vendor)]
 
 
 def lift_triggers() -> None:
     """Drop the append-only triggers, as the owner of the database can."""
     on = " ON {}" if connection.vendor == "postgresql" else ""
-    found = map(TRIGGER.match, append_only.statements(connection.vendor))
+    found = map(TRIGGER.match, triggers())
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -65,7 +77,7 @@ def lift_triggers() -> None:
 def lay_triggers() -> None:
     """Lay the triggers again."""
     with connection.cursor() as cursor:
-        for statement in append_only.statements(connection.vendor):
+        for statement in triggers():
             cursor.execute(statement)
 
 
@@ -128,8 +140,21 @@ def log_key(home: Path) -> Path:
 
 
 @pytest.fixture
-def db(db: None, log_key: Path) -> None:
-    """A database of the test's own, whose log can be signed."""
+def db(
+    request: pytest.FixtureRequest,
+    db: None,
+    log_key: Path,
+    home: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stage:
+    """A database of the test's own, whose log can be signed, with the stage set in it.
+
+    It is set with all that the test asks for by name, before anything else is done there.
+    """
+    asked = request.node._fixtureinfo.name2fixturedefs
+    stage = Stage(home, tmp_path_factory.getbasetemp())
+    stage.set([name for name, found in asked.items() if hasattr(found[-1].func, "staged")])
+    return stage
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
-from compliance.admin import law
+from compliance.admin import counsel as counsel
+from compliance.admin import law, rulebooks
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -26,57 +27,56 @@ from compliance.admin.desk import (
 from compliance.admin.forms import (
     Asking,
     Attachment,
-    Decision,
+    Climb,
     FactSheet,
     NewFinding,
     ProfileSheet,
     Purpose,
     Reasoned,
-    Signature,
 )
+from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
-    Determination,
     Finding,
     Hold,
     Item,
     ProviderProfile,
     Release,
+    RuleDocument,
+    RuleDocumentVersion,
     Work,
 )
 from compliance.roles import Permission, User
 
 SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-RUNGS = (
-    ("suspicion_at", "Suspicion"),
-    ("belief_at", "Reasonable belief"),
-    ("actual_at", "Actual knowledge"),
-)
 
 
 def _recorded(finding: Finding, user: User) -> bool:
     return finding.state == findings.State.RECORDED
 
 
+def _climbing(finding: Finding, user: User) -> bool:
+    is_open = finding.state != findings.State.DISMISSED
+    return is_open and finding.knowledge != findings.Knowledge.REFUTED
+
+
 def _a_second(finding: Finding, user: User) -> bool:
     return _recorded(finding, user) and findings.is_second(finding, user)
-
-
-def _a_third(determination: Determination, user: User) -> bool:
-    is_open = determination.state == determinations.State.PROPOSED
-    return is_open and determinations.is_third(determination, user)
 
 
 def _second_counsel(profile: ProviderProfile, user: User) -> bool:
     return profile.signed_at is None and profile.recorded_by_id != user.pk
 
 
-def _record(*, values: Mapping[str, Any], source: str, by: User, **told: Any) -> Finding:
+def _record(
+    *, values: Mapping[str, Any], source: str, confidence: str, reason: str, by: User, **told: Any
+) -> Finding:
     """Record a finding and its facts, both or neither."""
+    told_how = {"source": source, "confidence": confidence, "reason": reason}
     with transaction.atomic():
         finding = findings.record(**told, by=by)
         if values:
-            facts.assert_facts(finding, values, source=source, by=by)
+            facts.assert_facts(finding, values, **told_how, by=by)
     return finding
 
 
@@ -113,6 +113,25 @@ def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
+def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
+    """Return every rung in words, with what is on record of it; refuted only if it came to that."""
+    reached = findings.ladder(finding)
+    shown = [each for each in findings.Knowledge if each in (*findings.LADDER, *reached)]
+    return [(each.label.capitalize(), reached.get(each)) for each in shown]
+
+
+def _provisional(finding: Finding) -> dict[str, Any] | None:
+    """Return what the law would say of an unconfirmed finding: deadlines first, then questions."""
+    if not _recorded(finding, finding.recorded_by):
+        return None
+    try:
+        told = law.answer(determinations.provisional(finding))
+    except Refused as refusal:
+        return {"refusal": refusal.message}
+    running = [report for report in told["reports"] if report["due"]]
+    return told | {"running": sorted(running, key=lambda report: report["due"])}
+
+
 def _file_name(item: Item) -> str:
     """Return a name that is plain text on every system, whatever the sender called the file."""
     given = PurePath(item.name)
@@ -147,6 +166,11 @@ class FindingDesk(Desk):
             "The file is sealed and on record.", Attachment, _recorded,
         ),
         Step(
+            "climb", "Climb a rung of knowledge", Permission.RECORD_FINDING, findings.climb,
+            "The rung is on record. The law is asked again.", Climb, _climbing,
+            hint="A rung is set once. Whoever sets one before the confirmation cannot confirm.",
+        ),
+        Step(
             "confirm", "Confirm", Permission.CONFIRM_FINDING, findings.confirm,
             "The finding is confirmed and frozen. The law is looked up next.", is_open=_a_second,
             hint="From here on the finding, its evidence and its facts are frozen.",
@@ -163,12 +187,11 @@ class FindingDesk(Desk):
         return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the exhibits and the determination."""
-        found = Determination.objects.filter(finding=record)
-        return (*record.items.all(), *found)
+        """Return the exhibits and the determinations."""
+        return (*record.items.all(), *record.determinations.all())
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return particulars, exhibits, ladder, facts and determination."""
+        """Return particulars, exhibits, ladder, facts and determinations, newest first."""
         user = person(request)
         exhibits = record.items.select_related("attached_by")
         return {
@@ -180,12 +203,13 @@ class FindingDesk(Desk):
                 (item, evidence.was_viewed(item), buttons(ItemDesk, user, item, tried))
                 for item in exhibits
             ],
-            "ladder": [(getattr(record, at), words) for at, words in RUNGS],
+            "ladder": _ladder(record),
             "facts": [
                 (fact, law.fact(fact.fact), law.value(fact.value))
                 for fact in record.facts.select_related("asserted_by")
             ],
-            "determination": Determination.objects.filter(finding=record).first(),
+            "provisional": _provisional(record),
+            "determinations": record.determinations.all(),
             "is_own": record.recorded_by_id == user.pk,
         }
 
@@ -214,43 +238,6 @@ class ItemDesk(Desk):
     def home(self, record: Any) -> models.Model:
         """Return the finding: its page is where exhibits are opened."""
         return cast(models.Model, record.finding)
-
-
-@admin.register(Determination)
-class DeterminationDesk(Desk):
-    """Determinations: the law's answer, and counsel's decision on it."""
-
-    seen_with = Permission.VIEW_MATTER
-    list_display = (
-        "finding", standing, at("rule_time"), at("proposed_at"), "signed_by"
-    )  # fmt: skip
-    list_display_links = ("finding",)
-    list_filter = ("state",)
-    list_select_related = ("finding", "signed_by")
-    search_fields = ("finding__reference__exact",)
-    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
-    steps = (
-        Step(
-            "sign", "Sign", Permission.SIGN_DETERMINATION, determinations.sign,
-            "The determination is signed. What it obliges to is entered in the docket next.",
-            Signature, _a_third,
-        ),
-        Step(
-            "decline", "Decline", Permission.SIGN_DETERMINATION, determinations.decline,
-            "The determination is declined. Nothing leaves.", Decision, _a_third,
-        ),
-    )  # fmt: skip
-
-    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return the law's answer in words, and the obligations that follow from a signature."""
-        return {
-            "law": law.answer(record),
-            "proofs": law.proofs(record),
-            "obligations": [
-                (law.authority(obligation.recipient), obligation)
-                for obligation in record.obligations.all()
-            ],
-        }
 
 
 @admin.register(Hold)
@@ -288,10 +275,10 @@ class ProfileDesk(Desk):
     """What the law asks about the provider; it counts once a second counsel signed it."""
 
     seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", at("recorded_at"), "recorded_by", at("signed_at"), "signed_by")
+    list_display = ("__str__", at("effective_from"), "recorded_by", at("signed_at"), "signed_by")
     list_select_related = ("recorded_by", "signed_by")
     ordering = ("-id",)
-    shown = ("recorded_at", "recorded_by", "signed_at", "signed_by")
+    shown = ("effective_from", "recorded_at", "recorded_by", "signed_at", "signed_by")
     begin = Step(
         "record", "Record a profile", Permission.SIGN_PROFILE, facts.record_profile,
         "The profile is recorded. It counts once a second counsel signed it.", ProfileSheet,
@@ -308,15 +295,6 @@ class ProfileDesk(Desk):
         """Return the facts in words."""
         said = sorted(record.facts.items())
         return {"table": [(name, law.fact(name), law.value(value)) for name, value in said]}
-
-
-@admin.register(Release)
-class ReleaseDesk(Desk):
-    """The law that determinations rest on, by the hash of its texts."""
-
-    seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", at("active_from"), "sha256")
-    shown = ("sha256", "active_from")
 
 
 @admin.register(Work)
@@ -355,3 +333,8 @@ class LogDesk(Desk):
         if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
             return {"about": address(model(pk=record.object_pk))}
         return {}
+
+
+admin.site.register(RuleDocument, rulebooks.DocumentDesk)
+admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
+admin.site.register(Release, rulebooks.ReleaseDesk)

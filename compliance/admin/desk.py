@@ -76,7 +76,7 @@ class Step:
             try:
                 return self.verb(*about, by=by, **form.cleaned_data)
             except Refused as refusal:
-                form.add_error(None, refusal.message)
+                form.add_error(None, refusal.message.splitlines())
         return None
 
 

@@ -18,10 +18,10 @@ from django.utils.dateparse import parse_datetime
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
-from compliance import determinations, evidence, facts, findings, releases
+from compliance import evidence, facts, findings, releases
 from compliance.admin import law
 from compliance.jurisdictions import book
-from compliance.models import Determination
+from compliance.models import Finding
 
 
 class LocalTime(forms.Field):
@@ -92,6 +92,23 @@ class FactLines(forms.CharField):
         return known
 
 
+class Sureness(forms.ChoiceField):
+    """How sure facts are; nothing said is the least sure."""
+
+    def __init__(self) -> None:
+        least = facts.Confidence.UNCORROBORATED
+        super().__init__(
+            label="How sure", choices=facts.Confidence.choices, initial=least, required=False
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the choice, or the least sure."""
+        return str(super().clean(value) or facts.Confidence.UNCORROBORATED)
+
+
+WHY = "Wanted when a fact is a judgement, such as that a threat is imminent."
+
+
 class Asking(forms.Form):
     """What a button asks for. The names of the fields are the keywords of its verb."""
 
@@ -126,8 +143,8 @@ class Reasoned(Asking):
     )
 
 
-class Decision(Reasoned):
-    """A reason, and the version of the record that the person has read."""
+class Read(Asking):
+    """The version of the record that the person has read."""
 
     version = forms.IntegerField(
         widget=forms.HiddenInput,
@@ -135,21 +152,8 @@ class Decision(Reasoned):
     )
 
 
-class Signature(Decision):
-    """A decision on a determination, with the permissions that counsel takes up."""
-
-    take_up = forms.MultipleChoiceField(
-        label="Permissions to take up", widget=forms.CheckboxSelectMultiple, required=False
-    )
-    field_order = ["take_up", "because"]
-
-    def __init__(self, record: Determination, *args: Any, **kwargs: Any) -> None:
-        super().__init__(record, *args, **kwargs)
-        open_to_choice = [report["to"] for report in determinations.firm(record, "permission")]
-        choices = [(to, f"{law.authority(to)} ({to})") for to in open_to_choice]
-        cast(forms.MultipleChoiceField, self.fields["take_up"]).choices = choices
-        if not choices:
-            self.fields["take_up"].widget = forms.MultipleHiddenInput()
+class Decision(Reasoned, Read):
+    """A reason, and the version of the record that the person has read."""
 
 
 class Purpose(Asking):
@@ -165,19 +169,8 @@ class FactSheet(Asking):
 
     values = FactLines()
     source = forms.CharField(label="Source of these facts", required=False)
-
-
-class ProfileSheet(Asking):
-    """What the law asks about the provider. The form begins with what counts now."""
-
-    values = FactLines(provider=True)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if counts := facts.profile():
-            told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
-            self.fields["values"].initial = "\n".join(told)
-            self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
+    confidence = Sureness()
+    reason = forms.CharField(label="Reason", help_text=WHY, required=False)
 
 
 ZONES = sorted({"UTC", *available_timezones()} - {"Factory", "localtime"})  # these name no place
@@ -210,13 +203,31 @@ class Zoned(Asking):
     def clean(self) -> dict[str, Any]:
         """Return what was typed, each time as an instant."""
         told = cast("dict[str, Any]", super().clean())
-        zone = told.pop("zone", "UTC")
+        zone = told.pop("zone", "") or "UTC"
         for name in [name for name in told if isinstance(told[name], datetime)]:
             try:
                 told[name] = _instant(told[name], zone)
             except ValidationError as error:
                 self.add_error(name, error)
         return told
+
+
+class ProfileSheet(Zoned):
+    """What the law asks about the provider. The form begins with what counts now."""
+
+    values = FactLines(provider=True)
+    effective_from = LocalTime(
+        label="In effect from", help_text="Empty: from the signature on.", required=False
+    )
+    field_order = ["values", "effective_from", "zone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["zone"].required = False
+        if counts := facts.profile():
+            told = (f"{name}: {json.dumps(value)}" for name, value in sorted(counts.facts.items()))
+            self.fields["values"].initial = "\n".join(told)
+            self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
 
 
 class Attachment(Zoned):
@@ -235,6 +246,34 @@ class Attachment(Zoned):
         self.fields["upload"].help_text = f"At most {most}. It is sealed while it arrives."
 
 
+class Climb(Zoned, Read):
+    """A further rung of knowledge: which, since when, and on which basis."""
+
+    rung = forms.ChoiceField(label="Rung", choices=findings.Knowledge.choices)
+    reached_at = LocalTime(label="Reached at")
+    basis = forms.CharField(
+        label="Basis",
+        help_text="What this judgement rests on.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+    )
+    field_order = ["rung", "reached_at", "zone", "basis"]
+
+    def __init__(self, record: Finding, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        reached = findings.ladder(record)
+        cast(forms.ChoiceField, self.fields["rung"]).choices = [
+            (value, label) for value, label in findings.Knowledge.choices if value not in reached
+        ]
+
+
+FIELDS = {
+    findings.Knowledge.SUSPICION: "suspicion_at",
+    findings.Knowledge.REASONABLE_BELIEF: "belief_at",
+    findings.Knowledge.ACTUAL_KNOWLEDGE: "actual_at",
+}
+
+
 class NewFinding(Zoned):
     """A finding as its reviewer writes it down."""
 
@@ -248,10 +287,15 @@ class NewFinding(Zoned):
     suspicion_at = LocalTime(label="Suspicion arose", required=False)
     belief_at = LocalTime(label="Reasonable belief since", required=False)
     actual_at = LocalTime(label="Actual knowledge since", required=False)
+    basis = forms.CharField(
+        label="Basis of these judgements", initial=findings.AS_STATED, required=False
+    )
     values = FactLines(required=False)
     source = forms.CharField(
         label="Source of these facts", initial="the reviewer's own reading", required=False
     )
+    confidence = Sureness()
+    reason = forms.CharField(label="Reason of judgements", help_text=WHY, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -266,7 +310,7 @@ class NewFinding(Zoned):
     def clean(self) -> dict[str, Any]:
         """Return the rungs and the particulars each as one keyword."""
         told = super().clean()
-        rungs = {rung: told.pop(field, None) for rung, field in findings.RUNGS.items()}
+        rungs = {rung: told.pop(field, None) for rung, field in FIELDS.items()}
         particulars = {key: told.pop(key, None) for key in findings.CLASSES}
         return {
             **told,

@@ -86,13 +86,17 @@ def withheld(codes: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return [(name, words, why.get(codes[name], codes[name])) for name, words in classes(codes)]
 
 
-def answer(determination: Determination) -> dict[str, Any]:
-    """Return the law's answer as its page tells it."""
-    result, words = determination.result, releases.rules().vocabulary
+def answer(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the law's answer as a page tells it."""
+    words = releases.rules().vocabulary
     return {
         "reports": [_report(report, result["rules"]) for report in result["reports"]],
         "conflicts": [
-            {**conflict, "to": authority(conflict["to"]), "fields": classes(conflict["fields"])}
+            {
+                **conflict,
+                "title": authority(conflict["to"]),
+                "classes": classes(conflict["fields"]),
+            }
             for conflict in result["conflicts"]
         ],
         "human": [

@@ -5,10 +5,12 @@ from typing import Any
 
 from compliance.jurisdictions import determine as _determine
 from compliance.jurisdictions.book import RuleSet, canonical, digest, read
+from compliance.jurisdictions.determine.changes import is_same, next_change
 from compliance.jurisdictions.shape import Problem, Problems
 
 __all__ = [
-    "Problem", "Problems", "RuleSet", "canonical", "digest", "explain", "read", "rule_on",
+    "Problem", "Problems", "RuleSet", "canonical", "digest", "explain", "is_same", "next_change",
+    "read", "rule_on",
 ]  # fmt: skip
 
 

@@ -15,6 +15,7 @@ NAMES = {HOLDS: "holds", UNDETERMINED: "undetermined", FAILS: "fails"}
 Condition = dict[str, Any]
 Certificate = dict[str, Any]
 Facts = Mapping[str, Any]
+Weigh = Callable[[Facts], int]
 
 
 def weigh(condition: Condition, facts: Facts) -> int:
@@ -25,31 +26,36 @@ def weigh(condition: Condition, facts: Facts) -> int:
     return _fold(branch, [weigh(part, facts) for part in condition[branch]])
 
 
+def compiled(condition: Condition) -> Weigh:
+    """Return a function of the facts that weighs the condition as `weigh` does, and faster."""
+    if "fact" in condition:
+        return _compiled_leaf(condition)
+    branch = branch_of(condition)
+    if branch == "not":
+        denied = compiled(condition["not"][0])
+        return lambda facts: -denied(facts)
+    parts = tuple(map(compiled, _flat(branch, condition)))
+    if len(parts) == 1:
+        return parts[0]
+    neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
+    return _compiled_branch(parts, neutral, decisive)
+
+
 def prove(condition: Condition, facts: Facts) -> Certificate:
     """Return the certificate of a condition: every leaf is looked at, settled or not."""
-    words: Certificate = {key: condition[key] for key in ("says", "cite") if key in condition}
-    if "fact" not in condition:
-        branch = branch_of(condition)
-        parts = [prove(part, facts) for part in condition[branch]]
-        return {branch: parts, "result": NAMES[weigh(condition, facts)], **words}
-    leaf = {key: condition[key] for key in ("fact", "op", "value")}
-    seen = {"seen": facts[leaf["fact"]]} if leaf["fact"] in facts else {}
-    presumed = {"presumed": condition["presume"]} if "presume" in condition and not seen else {}
-    return {**leaf, **seen, **presumed, "result": NAMES[_leaf(condition, facts)], **words}
+    return _proof(condition, facts)[1]
 
 
 def needs(condition: Condition, facts: Facts) -> frozenset[str]:
     """Return the facts that settle an undetermined condition; without them it stays open."""
-    if weigh(condition, facts) != UNDETERMINED:
-        return frozenset()
-    if "fact" in condition:
-        return frozenset([condition["fact"]])
-    return frozenset().union(*(needs(part, facts) for part in condition[branch_of(condition)]))
+    return _open(condition, facts)[1]
 
 
 def branch_of(condition: Condition) -> str:
     """Return which of all, any and not a condition is."""
-    return next(name for name in ("all", "any", "not") if name in condition)
+    if "all" in condition:
+        return "all"
+    return "any" if "any" in condition else "not"
 
 
 def leaves(tree: Condition | Certificate) -> Iterator[dict[str, Any]]:
@@ -74,6 +80,38 @@ def _fold(branch: str, values: list[int]) -> int:
     return min(values, default=HOLDS) if branch == "all" else max(values, default=FAILS)
 
 
+def _proof(condition: Condition, facts: Facts) -> tuple[int, Certificate]:
+    if "fact" in condition:
+        value = _leaf(condition, facts)
+        proof = {key: condition[key] for key in ("fact", "op", "value")}
+        if condition["fact"] in facts:
+            proof["seen"] = facts[condition["fact"]]
+        elif "presume" in condition:
+            proof["presumed"] = condition["presume"]
+    else:
+        branch = branch_of(condition)
+        parts = [_proof(part, facts) for part in condition[branch]]
+        value = _fold(branch, [value for value, _ in parts])
+        proof = {branch: [part for _, part in parts]}
+    proof["result"] = NAMES[value]
+    for key in ("says", "cite"):
+        if key in condition:
+            proof[key] = condition[key]
+    return value, proof
+
+
+def _open(condition: Condition, facts: Facts) -> tuple[int, frozenset[str]]:
+    """Return what a condition weighs, and the facts that leave it open."""
+    if "fact" in condition:
+        value, wanted = _leaf(condition, facts), frozenset([condition["fact"]])
+    else:
+        branch = branch_of(condition)
+        parts = [_open(part, facts) for part in condition[branch]]
+        value = _fold(branch, [value for value, _ in parts])
+        wanted = frozenset().union(*(facts for _, facts in parts))
+    return value, wanted if value == UNDETERMINED else frozenset()
+
+
 def _leaf(leaf: Condition, facts: Facts) -> int:
     if leaf["fact"] in facts:
         return _test(leaf["op"], leaf["value"], facts[leaf["fact"]])
@@ -83,8 +121,8 @@ def _leaf(leaf: Condition, facts: Facts) -> int:
 
 
 def _test(op: str, value: Any, seen: Any) -> int:
-    if op.startswith("includes"):
-        return _membership(op, value, seen)
+    if op in _INCLUDE:
+        return _included(_wanted(op, value), seen) * _INCLUDE[op]
     return HOLDS if _COMPARE[op](seen, value) else FAILS
 
 
@@ -98,12 +136,55 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _membership(op: str, value: Any, seen: Any) -> int:
+_INCLUDE = {"includes": 1, "includes_any": 1, "includes_none": -1}
+
+
+def _wanted(op: str, value: Any) -> frozenset[str]:
+    return frozenset([value] if op == "includes" else value)
+
+
+def _included(wanted: frozenset[str], seen: Any) -> int:
     """Weigh membership: an open set can show that something is in it, never that nothing is."""
-    known, closed = members(seen)
-    wanted = {value} if op == "includes" else set(value)
-    found = HOLDS if known & wanted else FAILS if closed else UNDETERMINED
-    return -found if op == "includes_none" else found
+    known, closed = (seen, True) if isinstance(seen, list) else (seen["known"], seen["closed"])
+    if not wanted.isdisjoint(known):
+        return HOLDS
+    return FAILS if closed else UNDETERMINED
+
+
+def _flat(branch: str, condition: Condition) -> Iterator[Condition]:
+    """Yield the parts of a condition; all of all is all of it, and so is any of any."""
+    for part in condition[branch]:
+        if branch in part:
+            yield from _flat(branch, part)
+        else:
+            yield part
+
+
+def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> Weigh:
+    """Return a function that stops at the first part that decides."""
+
+    def branch(facts: Facts) -> int:
+        result = neutral
+        for part in parts:
+            value = part(facts)
+            if value == decisive:
+                return value
+            if not value:
+                result = UNDETERMINED
+        return result
+
+    return branch
+
+
+def _compiled_leaf(leaf: Condition) -> Weigh:
+    name, op, value, unknown = leaf["fact"], leaf["op"], leaf["value"], _leaf(leaf, {})
+    if op in _INCLUDE:
+        wanted, sign = _wanted(op, value), _INCLUDE[op]
+        return lambda facts: _included(wanted, facts[name]) * sign if name in facts else unknown
+    compare = _COMPARE[op]
+    return lambda facts: (
+        unknown if name not in facts else HOLDS if compare(facts[name], value) else FAILS
+    )
 
 
 # The independent checker. It must not call anything above: it is the second opinion.

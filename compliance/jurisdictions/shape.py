@@ -212,6 +212,12 @@ def table(key: Check, item: Check) -> Check:
     return check
 
 
+def any_table(value: Any, path: Path, report: Report) -> None:
+    """Check that a value is a table: a later check knows what may be in it."""
+    if not isinstance(value, dict):
+        report.add(path, f"must be a table, not {shown(value)}.")
+
+
 def record(required: Mapping[str, Check], optional: Mapping[str, Check] | None = None) -> Check:
     """Return the shape of a table with known keys."""
     known = {**required, **(optional or {})}

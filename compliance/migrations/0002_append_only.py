@@ -6,6 +6,7 @@ Irreversible on purpose. On SQLite a later migration that alters one of these ta
 and a rebuilt table has lost its triggers: such a migration ends with `lay` again.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import migrations
@@ -16,7 +17,7 @@ TABLES = {
     "compliance_auditleaf": "idx = NEW.idx OR entry_id = NEW.entry_id",
     "compliance_auditcheckpoint": "size = NEW.size",
 }
-REFUSAL = "the audit log is only ever added to"
+REFUSAL = "this record is only ever added to"
 
 FUNCTION = f"""
 CREATE OR REPLACE FUNCTION audit_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -24,11 +25,11 @@ BEGIN RAISE EXCEPTION '{REFUSAL}' USING ERRCODE = 'restrict_violation'; END $$
 """
 
 
-def statements(vendor: str) -> list[str]:
-    """Return the SQL that lays the triggers on a database of this vendor."""
+def statements(vendor: str, tables: Mapping[str, str] = TABLES) -> list[str]:
+    """Return the SQL that lays the triggers on `tables` in a database of this vendor."""
     if vendor == "postgresql":
-        return [FUNCTION, *(each for table in TABLES for each in _postgresql(table))]
-    return [each for table, same in TABLES.items() for each in _sqlite(table, same)]
+        return [FUNCTION, *(each for table in tables for each in _postgresql(table))]
+    return [each for table, same in tables.items() for each in _sqlite(table, same)]
 
 
 def _postgresql(table: str) -> list[str]:

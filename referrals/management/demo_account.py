@@ -6,7 +6,7 @@ from typing import Any
 
 from compliance import releases
 from compliance.audit.checkpoints import Report
-from compliance.determinations import Determination
+from compliance.determinations import Determination, State
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.vault import age
@@ -17,7 +17,7 @@ from referrals.management.demo_samples import Sample
 
 def of_finding(sample: Sample, finding: Finding) -> dict[str, Any]:
     """Return what happened to one sample."""
-    determination = Determination.objects.get(finding=finding)
+    determination = Determination.objects.get(finding=finding, state=State.SIGNED)
     referrals = Referral.objects.filter(obligation__determination=determination)
     return {
         "sample": sample.name,

@@ -8,8 +8,9 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from compliance import determinations, evidence, facts, findings
-from compliance.determinations import Determination
+from compliance import conflicts, determinations, evidence, facts, findings
+from compliance.conflicts import Resolution
+from compliance.determinations import Decision, Determination
 from compliance.findings import Finding
 from compliance.vault import uploads
 from referrals import bundles, docket
@@ -75,7 +76,14 @@ def _record(sample: Sample, cast: Cast, step: Step) -> Finding:
     )
     for exhibit in sample.evidence:
         _attach(finding, exhibit, start, cast)
-    facts.assert_facts(finding, sample.facts, source=sample.source, by=cast.ana)
+    facts.assert_facts(
+        finding,
+        sample.facts,
+        source=sample.source,
+        confidence=facts.Confidence.CERTAIN,
+        reason=sample.judged_because,
+        by=cast.ana,
+    )
     for item in finding.items.all():
         for _ in evidence.read(item, purpose="Second review before confirming.", by=cast.ben):
             pass  # Ben looks at it; the log says that he did
@@ -101,8 +109,24 @@ def _sign(sample: Sample, finding: Finding, cast: Cast) -> None:
     determination = Determination.objects.filter(finding=finding).first()
     if determination is None:
         raise CommandError(f"The worker proposed nothing for {finding}. Run manage.py demo again.")
+    for conflict in determination.result["conflicts"]:
+        conflicts.resolve(
+            finding,
+            conflict,
+            resolution=Resolution.WITHHOLD,
+            because=sample.withheld_because,
+            by=cast.carla,
+        )
+    reports = [
+        *determinations.firm(determination, "duty"),
+        *(r for r in determinations.firm(determination, "permission") if r["to"] in sample.take_up),
+    ]
+    decisions = [
+        Decision(report["kind"], report["to"], accept=True, because=sample.signed_because)
+        for report in reports
+    ]
     determinations.sign(
-        determination, take_up=sample.take_up, because=sample.signed_because, by=cast.carla
+        determination, decisions=decisions, because=sample.signed_because, by=cast.carla
     )
 
 

@@ -50,10 +50,12 @@ class Sample:
     source: str
     facts: dict[str, Any]
     evidence: list[Exhibit]
+    judged_because: str
     confirmed_because: str
     signed_because: str
     closed_because: str
     take_up: list[str] = field(default_factory=list)
+    withheld_because: str = ""
 
     def climbed(self, start: datetime) -> dict[str, datetime]:
         """Return when each rung of knowledge was reached, for a demo that starts at `start`."""

@@ -4,6 +4,7 @@
     .venv/bin/python -m tests.benchmarks sealing         one of them, under two minutes
 
 sealing: a file against copy and cipher alone, and against the stock age program.
+law:     rules against other people's engines, a determination against writing it down.
 audit:   the log's writer against a plain insert, and its sealer.
 journey: a finding from record to closed against its bare database transactions.
 
@@ -20,7 +21,8 @@ from importlib import import_module
 from tests.benchmarks import measure
 
 URL = "DUTYLINE_DATABASE_URL"
-NAMES = ("sealing", "audit", "journey")
+NAMES = ("sealing", "law", "audit", "journey")
+BARE = ("sealing", "law")  # these need neither Django nor a database
 ROOM = 2**30  # bytes, more than a database of ours grows to
 
 
@@ -31,7 +33,7 @@ def main() -> None:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="name", help="sealing, audit or journey")
+    parser.add_argument("names", nargs="*", metavar="name", help="sealing, law, audit or journey")
     parser.add_argument("--tiny", action="store_true", help="only show that they run")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -39,7 +41,7 @@ def main() -> None:
         parser.error(f"there is no benchmark {min(unknown)}; choose from {', '.join(NAMES)}")
     measure.end_tidily()
     for name in asked.names or NAMES:
-        if name == "sealing" or asked.here:
+        if name in BARE or asked.here:
             here(name, tiny=asked.tiny)
         else:
             on_each_database(name, *(["--tiny"] if asked.tiny else []))
@@ -47,8 +49,8 @@ def main() -> None:
 
 def here(name: str, *, tiny: bool) -> None:
     """Run a benchmark in this process and print its figures."""
-    if name == "sealing":
-        module = import_module("tests.benchmarks.sealing")
+    if name in BARE:
+        module = import_module(f"tests.benchmarks.{name}")
         lines = module.figures(module.TINY if tiny else module.FULL)
         for line in lines:
             print(line, flush=True)

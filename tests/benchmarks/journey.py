@@ -28,7 +28,7 @@ from joserfc.jwk import OKPKey
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
-from compliance.determinations import Determination
+from compliance.determinations import Decision, Determination
 from compliance.roles import Role, User
 from compliance.vault import age, uploads
 from referrals import agencies, bundles, clients, delivery, docket, receipts
@@ -179,7 +179,9 @@ class Cast:
             rungs={"suspicion": now - timedelta(minutes=20), "actual_knowledge": now},
             by=self.ana,
         )
-        facts.assert_facts(finding, self.facts, source="review of the post", by=self.ana)
+        facts.assert_facts(
+            finding, self.facts, source="review of the post", reason="It says so.", by=self.ana
+        )
         exhibit = io.BytesIO(os.urandom(EXHIBIT))
         with uploads.seal(exhibit, "post.bin", "application/octet-stream") as upload:
             item = evidence.attach(
@@ -189,7 +191,11 @@ class Cast:
         findings.confirm(finding, because="Credible and close.", by=self.ben)
         determinations.propose_due()
         proposed = Determination.objects.get(finding=finding)
-        determinations.sign(proposed, because="The duty holds.", by=self.carla)
+        accepted = [
+            Decision("duty", report["to"], accept=True, because="It holds.")
+            for report in determinations.firm(proposed, "duty")
+        ]
+        determinations.sign(proposed, decisions=accepted, because="The duty holds.", by=self.carla)
         preservation.place_due()
         docket.enter_due()
         bundles.seal_due()

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import measure
+from compliance import jurisdictions
+from tests.benchmarks import law, measure
 
 NUMBER = r"\d+\.\d\d"
 TARGET = r"; target at (?:least|most) [\d.]+, (?:met|missed)"
@@ -20,6 +21,7 @@ LINE = re.compile(
     rf"[^:]+: (?:{NUMBER} .+ \(spread {NUMBER}\.\.{NUMBER} in \d+ rounds?(?:{TARGET})?\)"
     r"|not measured: \w+ is absent)"
 )
+SHIPPED = len(jurisdictions.read(law.shipped()[0]).rules)
 FIGURES = {
     "sealing": [
         "sealing 1 MiB",
@@ -33,6 +35,18 @@ FIGURES = {
         "memory to seal 2 MiB",
         "memory to seal 2 MiB and take its digests",
         "memory to open 2 MiB",
+    ],
+    "law": [
+        *(
+            f"{number} rules, {what}"
+            for number in (2, SHIPPED, 20)
+            for what in (
+                *(f"outcomes against {engine.package}" for engine in law.ENGINES),
+                "a determination without certificates",
+                "a determination with certificates",
+            )
+        ),
+        f"{SHIPPED} rules as shipped",
     ],
     "audit": [
         "SQLite, a transaction with its entry",

@@ -2,13 +2,17 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from compliance import jurisdictions, releases
+from compliance import documents, drafts, jurisdictions, releases
+from compliance.documents import RuleDocumentVersion
 from compliance.jurisdictions import RuleSet, cases
+from compliance.releases import Release
+from compliance.roles import User
 
 BOOK: dict[str, Any] = {
     "schema": "rulebook/1",
@@ -106,3 +110,78 @@ def ask(law: RuleSet, golden: dict[str, cases.Case]) -> Callable[..., dict[str, 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
+
+
+WHY = "Counsel read it again."
+RULEBOOKS = documents.RULEBOOKS  # as they are, also after an upgrade within a test
+
+
+def noted(name: str = "house.yaml", note: str = "Read by counsel.") -> str:
+    """Return a shipped text with a remark at its head: other bytes, the same rules."""
+    return f"# {note}\n{(RULEBOOKS / name).read_text('utf-8')}"
+
+
+def retitled(title: str = "Rules of the house") -> str:
+    """Return the shipped house rules under another title: another law, the same answers."""
+    text = (RULEBOOKS / "house.yaml").read_text("utf-8")
+    return text.replace('title: "House rules"', f'title: "{title}"')
+
+
+FEW = (
+    "facts.yaml", "authorities.yaml", "house.yaml", "house.cases.yaml", "eu-tco.yaml",
+    "eu-tco.cases.yaml", "eu-dsa.yaml", "us-rrota-s2372.yaml", "us-sca.yaml",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def few_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few of the shipped texts."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in FEW:
+        (folder / name).write_bytes((RULEBOOKS / name).read_bytes())
+    return folder
+
+
+@pytest.fixture
+def few_laws(few_texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ship a few laws alone: what is done with texts is done with few as with many."""
+    monkeypatch.setattr(documents, "RULEBOOKS", few_texts)
+
+
+@pytest.fixture
+def recorded(db: None) -> Release:
+    """The shipped law, put on record."""
+    return releases.current()
+
+
+@pytest.fixture
+def drafted(recorded: Release, carla: User) -> RuleDocumentVersion:
+    """Carla's draft of the house rules."""
+    return drafts.draft("house.yaml", retitled(), WHY, by=carla)
+
+
+@pytest.fixture
+def submitted(drafted: RuleDocumentVersion, carla: User) -> RuleDocumentVersion:
+    """The same draft, submitted."""
+    return drafts.submit(drafted, by=carla)
+
+
+@pytest.fixture
+def enacted(submitted: RuleDocumentVersion, dora: User) -> Release:
+    """The release that Dora approved it into."""
+    return drafts.approve(submitted, by=dora)
+
+
+@pytest.fixture
+def upgrade(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Ship other texts from now on, as an upgrade does; None takes a file away."""
+
+    def ship(changed: dict[str, str | None]) -> None:
+        folder = tmp_path / f"shipped-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        for name, text in {**documents.shipped().texts, **changed}.items():
+            if text is not None:
+                (folder / name).write_text(text, "utf-8")
+        monkeypatch.setattr(documents, "RULEBOOKS", folder)
+
+    return ship

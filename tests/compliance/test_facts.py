@@ -6,20 +6,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from compliance import facts, findings
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Malformed, NotPermitted, SamePerson, WrongState
 from compliance.evidence import Item
-from compliance.facts import FactAssertion, ProviderProfile
+from compliance.facts import Confidence, FactAssertion, ProviderProfile
 from compliance.findings import Finding
 from compliance.roles import User
 
 KNOWN = {"threat.imminent": True, "threat.to": ["life"]}
 OWN = {"provider.main_establishment": "US", "provider.offers_in": ["DE", "US"]}
-SOURCE = "review of the post"
+SOURCE, WHY = "review of the post", "It names an hour."
 
 Record = Callable[..., Finding]
 
@@ -32,7 +32,7 @@ def bare(record: Record) -> Finding:
 
 class TestAssertFacts:
     def test_keeps_who_asserted_what_on_which_source(self, bare: Finding, ben: User) -> None:
-        made = facts.assert_facts(bare, KNOWN, source=f" {SOURCE} ", by=ben)
+        made = facts.assert_facts(bare, KNOWN, source=f" {SOURCE} ", reason=f" {WHY} ", by=ben)
         assert [(each.fact, each.value) for each in made] == list(KNOWN.items())
         kept = FactAssertion.objects.get(fact="threat.to")
         assert (kept.finding, kept.value, kept.source) == (bare, ["life"], SOURCE)
@@ -42,7 +42,7 @@ class TestAssertFacts:
     def test_leaves_one_event_that_names_the_facts_and_not_what_they_say(
         self, bare: Finding, ben: User
     ) -> None:
-        facts.assert_facts(bare, KNOWN, source=SOURCE, by=ben)
+        facts.assert_facts(bare, KNOWN, source=SOURCE, reason=WHY, by=ben)
         entry = AuditEntry.objects.filter(event="facts.asserted").latest()
         assert (entry.actor, entry.object_pk) == (ben, str(bare.pk))
         assert entry.additional_data == {"facts": sorted(KNOWN)}
@@ -51,12 +51,84 @@ class TestAssertFacts:
     def test_never_changes_an_earlier_assertion_but_the_latest_counts(
         self, bare: Finding, ben: User
     ) -> None:
-        facts.assert_facts(bare, KNOWN, source=SOURCE, by=ben)
+        facts.assert_facts(bare, KNOWN, source=SOURCE, reason=WHY, by=ben)
         assert [each.value for each in bare.facts.filter(fact="threat.imminent")] == [False, True]
         assert facts.snapshot(bare)["facts"]["threat.imminent"] is True
 
+    def test_says_how_sure_they_are_and_why(self, bare: Finding, ben: User) -> None:
+        told = {"confidence": "3", "reason": f" {WHY} "}
+        made = facts.assert_facts(bare, KNOWN, source=SOURCE, **told, by=ben)
+        assert {(each.confidence, each.reason) for each in made} == {("3", WHY)}
+        (least,) = facts.assert_facts(bare, {"item.status": "live"}, source=SOURCE, by=ben)
+        assert (least.confidence, least.reason) == (Confidence.UNCORROBORATED, "")
+
+    def test_refuses_a_judgement_without_a_reason_and_a_sureness_of_our_own(
+        self, bare: Finding, ben: User
+    ) -> None:
+        for told, sentence in (
+            ({}, "threat.imminent is a judgement. Say in a sentence why you judge so"),
+            ({"reason": " "}, "threat.imminent is a judgement"),
+            ({"reason": WHY, "confidence": "5"}, "Confidence is one of 1, 2, 3, 4"),
+        ):
+            with pytest.raises(Malformed, match=sentence):
+                facts.assert_facts(bare, KNOWN, source=SOURCE, **told, by=ben)
+        assert bare.facts.count() == 1
+
+    def test_names_the_assertion_that_it_supersedes(self, bare: Finding, ben: User) -> None:
+        first = bare.facts.get()
+        second, other = facts.assert_facts(bare, KNOWN, source=SOURCE, reason=WHY, by=ben)
+        assert (first.supersedes, second.supersedes, other.supersedes) == (None, first, None)
+
+    @pytest.mark.parametrize(
+        ("known", "sentence"),
+        [
+            ({"suspect.residence": ["DE"]}, "give suspect.residence_basis with it"),
+            (
+                {"suspect.residence": ["DE"], "suspect.residence_basis": "network"},
+                "A network address shows no suspect.residence. Tell it as suspect.location",
+            ),
+        ],
+    )
+    def test_takes_no_residence_from_a_network_address(
+        self, bare: Finding, ben: User, known: dict[str, Any], sentence: str
+    ) -> None:
+        with pytest.raises(Malformed, match=sentence):
+            facts.assert_facts(bare, known, source="an IP look-up", by=ben)
+        assert bare.facts.count() == 1
+
+    def test_takes_a_residence_with_its_basis_which_stays_no_network_address(
+        self, bare: Finding, ben: User
+    ) -> None:
+        declared = {"suspect.residence": ["DE"], "suspect.residence_basis": "declared"}
+        facts.assert_facts(bare, declared, source=SOURCE, by=ben)
+        facts.assert_facts(bare, {"suspect.residence": ["FR"]}, source=SOURCE, by=ben)
+        with pytest.raises(Malformed, match=r"A network address shows no suspect\.residence"):
+            facts.assert_facts(bare, {"suspect.residence_basis": "network"}, source=SOURCE, by=ben)
+        assert facts.snapshot(bare)["facts"]["suspect.residence"] == ["FR"]
+
+    CHANGES = {
+        "postgresql": ["TRUNCATE compliance_factassertion CASCADE"],
+        "sqlite": ["INSERT OR REPLACE INTO compliance_factassertion"
+                   " SELECT * FROM compliance_factassertion"],
+    }  # fmt: skip
+
+    def test_are_only_ever_added_to(self, bare: Finding) -> None:
+        for statement in [
+            "UPDATE compliance_factassertion SET value = 'true'",
+            "DELETE FROM compliance_factassertion",
+            *self.CHANGES[connection.vendor],
+        ]:
+            with (
+                transaction.atomic(),
+                connection.cursor() as cursor,
+                pytest.raises(DatabaseError, match="only ever added to"),
+            ):
+                cursor.execute(statement)
+
     def test_brings_a_value_into_its_one_form(self, bare: Finding, ben: User) -> None:
-        facts.assert_facts(bare, {"target.location": ["FR", "DE", "FR"]}, source=SOURCE, by=ben)
+        facts.assert_facts(
+            bare, {"target.location": ["FR", "DE", "FR"]}, source=SOURCE, reason=WHY, by=ben
+        )
         assert facts.snapshot(bare)["facts"]["target.location"] == ["DE", "FR"]
 
     @pytest.mark.parametrize("who", ["otto", "cleo"])
@@ -64,7 +136,9 @@ class TestAssertFacts:
         self, bare: Finding, who: str, request: pytest.FixtureRequest
     ) -> None:
         with pytest.raises(NotPermitted, match="may not assert fact"):
-            facts.assert_facts(bare, KNOWN, source=SOURCE, by=request.getfixturevalue(who))
+            facts.assert_facts(
+                bare, KNOWN, source=SOURCE, reason=WHY, by=request.getfixturevalue(who)
+            )
 
     @pytest.mark.parametrize(
         ("values", "sentence"),
@@ -85,13 +159,13 @@ class TestAssertFacts:
     ) -> None:
         before = bare.facts.count()
         with pytest.raises(Malformed, match=sentence):
-            facts.assert_facts(bare, values and KNOWN | values, source=SOURCE, by=ben)
+            facts.assert_facts(bare, values and KNOWN | values, source=SOURCE, reason=WHY, by=ben)
         assert bare.facts.count() == before
 
     @pytest.mark.parametrize("source", ["", " \n", "x" * 201])
     def test_wants_a_source(self, bare: Finding, ben: User, source: str) -> None:
         with pytest.raises(Malformed, match="Name the source of these facts, in 1 to 200 char"):
-            facts.assert_facts(bare, KNOWN, source=source, by=ben)
+            facts.assert_facts(bare, KNOWN, source=source, reason=WHY, by=ben)
 
     @pytest.mark.parametrize("decide", [findings.confirm, findings.dismiss])
     def test_is_refused_once_the_finding_is_decided_whatever_the_copy_in_hand_says(
@@ -100,7 +174,7 @@ class TestAssertFacts:
         decide(bare, because="Read.", by=ben)
         assert bare.state == "recorded"  # Ana's copy is older
         with pytest.raises(WrongState, match=r"F-.* is (confirmed|dismissed); what is new"):
-            facts.assert_facts(bare, KNOWN, source=SOURCE, by=ana)
+            facts.assert_facts(bare, KNOWN, source=SOURCE, reason=WHY, by=ana)
 
 
 class TestRecordProfile:
@@ -187,9 +261,8 @@ class TestSnapshot:
         assert known["facts"]["provider.size"] == "large"
         assert known["facts"]["threat.imminent"] is True
         assert known["clocks"] == {
-            "suspicion": f"{imminent.suspicion_at:%Y-%m-%dT%H:%M:%SZ}",
-            "belief": f"{imminent.belief_at:%Y-%m-%dT%H:%M:%SZ}",
-            "actual_knowledge": f"{imminent.actual_at:%Y-%m-%dT%H:%M:%SZ}",
+            clock: f"{imminent.rungs.get(rung=rung).reached_at:%Y-%m-%dT%H:%M:%SZ}"
+            for rung, clock in findings.CLOCKS.items()
         }
 
     def test_holds_nothing_of_another_finding(self, record: Record, ben: User) -> None:
@@ -220,6 +293,45 @@ class TestAvailableClasses:
         assert facts.available_classes(record(particulars={"LOC": {}})) == ["STAFF", "SUSP"]
 
 
+class TestAnInstant:
+    def test_has_its_own_facts_profile_and_ladder(
+        self, record: Record, ana: User, profile: ProviderProfile, carla: User, dora: User
+    ) -> None:
+        finding = record({"threat.imminent": False}, rungs={"suspicion": profile.recorded_at})
+        before = timezone.now()
+        facts.assert_facts(finding, KNOWN, source=SOURCE, reason=WHY, by=ana)
+        findings.climb(finding, "refuted", reached_at=profile.recorded_at, basis="A play.", by=ana)
+        facts.sign_profile(facts.record_profile(OWN, by=carla), by=dora)
+        then, now = facts.snapshot(finding, before)["facts"], facts.snapshot(finding)["facts"]
+        assert (then["threat.imminent"], now["threat.imminent"]) == (False, True)
+        assert ("threat.to" in then, "threat.to" in now) == (False, True)
+        assert (then["knowledge.level"], now["knowledge.level"]) == ("suspicion", "refuted")
+        assert ("provider.size" in then, "provider.size" in now) == (True, False)
+        nothing = facts.snapshot(finding, profile.recorded_at - timedelta(days=1))
+        assert (nothing["clocks"], nothing["facts"]["knowledge.level"]) == ({}, "unassessed")
+
+
+class TestADatedProfile:
+    def test_counts_from_the_instant_that_is_named_but_never_before_its_signature(
+        self, carla: User, dora: User
+    ) -> None:
+        now = timezone.now()
+        past, today, coming = (
+            facts.sign_profile(facts.record_profile(OWN, effective_from=at, by=carla), by=dora)
+            for at in (now - timedelta(days=9), None, now + timedelta(days=9))
+        )
+        assert today.effective_from == today.signed_at
+        assert facts.profile() == today
+        assert facts.profile(now + timedelta(days=10)) == coming
+        assert facts.profile(past.signed_at) == past
+        assert facts.profile(now - timedelta(days=1)) is None
+
+    def test_is_refused_with_an_instant_that_names_no_zone(self, carla: User) -> None:
+        naive = timezone.now().replace(tzinfo=None)
+        with pytest.raises(Malformed, match="has no time zone"):
+            facts.record_profile(OWN, effective_from=naive, by=carla)
+
+
 class TestConstraints:
     def test_let_no_half_signature_and_no_single_counsel_stand(
         self, carla: User, dora: User
@@ -239,8 +351,8 @@ class TestDiscretion:
         self, bare: Finding, ben: User, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        facts.assert_facts(bare, KNOWN, source="marker", by=ben)
+        facts.assert_facts(bare, KNOWN, source="marker", reason="marker", by=ben)
         for bad in ({"threat.to": ["marker"]}, {"marker": 1}):
             with pytest.raises(Malformed):
-                facts.assert_facts(bare, bad, source="marker", by=ben)
+                facts.assert_facts(bare, bad, source="marker", reason="marker", by=ben)
         assert "marker" not in caplog.text

@@ -6,19 +6,28 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
 from compliance import facts, findings
 from compliance.audit.entries import AuditEntry
-from compliance.errors import Malformed, NotPermitted, SamePerson, Stale, WrongState
+from compliance.errors import (
+    Malformed,
+    NotPermitted,
+    Refused,
+    SamePerson,
+    Stale,
+    WrongState,
+)
 from compliance.evidence import Item
 from compliance.findings import ALPHABET, Finding, Knowledge, State
 from compliance.roles import User
 
 NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 RUNGS = {"suspicion": NOW - timedelta(minutes=20)}
+
+CALL = {"source": "a call", "reason": "They saw it."}
 
 Record = Callable[..., Finding]
 
@@ -62,19 +71,29 @@ class TestRecord:
         assert str(finding) == finding.reference
         assert not set("01OILU") & set(ALPHABET)
 
-    @pytest.mark.parametrize("rung", list(Knowledge))
+    @pytest.mark.parametrize("rung", findings.LADDER)
     def test_reads_the_level_of_knowledge_off_the_highest_rung(
         self, ana: User, rung: Knowledge
     ) -> None:
-        ladder = list(Knowledge)
-        climbed = ladder[: ladder.index(rung) + 1]
+        climbed = findings.LADDER[: findings.LADDER.index(rung) + 1]
         rungs = {step: NOW + timedelta(minutes=n) for n, step in enumerate(climbed)}
-        assert recorded(ana, rungs=rungs).knowledge == rung
+        finding = recorded(ana, rungs=rungs)
+        assert finding.knowledge == findings.level(findings.ladder(finding)) == rung
+
+    def test_puts_each_rung_on_record_with_its_basis(self, ana: User) -> None:
+        (stated,) = recorded(ana).rungs.all()
+        assert (stated.rung, stated.reached_at) == (Knowledge.SUSPICION, RUNGS["suspicion"])
+        assert (stated.basis, stated.recorded_by) == ("The statement of the finding.", ana)
+        (told,) = (finding := recorded(ana, basis=" Two reviewers read it. ")).rungs.all()
+        assert told.basis == "Two reviewers read it."
+        assert str(told) == f"suspicion on {finding}"
 
     def test_lets_a_rung_be_left_out_and_two_be_reached_at_once(self, ana: User) -> None:
         finding = recorded(ana, rungs={"suspicion": NOW, "actual_knowledge": NOW})
         assert finding.knowledge == Knowledge.ACTUAL_KNOWLEDGE
-        assert finding.belief_at is None
+        assert list(finding.rungs.values_list("rung", flat=True)) == [
+            "suspicion", "actual_knowledge",
+        ]  # fmt: skip
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),
@@ -88,6 +107,9 @@ class TestRecord:
             ({"particulars": {"ID": {"account": "x" * 2001}}}, "ID account wants text of 1 to"),
             ({"particulars": {"ID": {"account": 7}}}, "ID account wants text of 1 to 2000"),
             ({"rungs": RUNGS | {"hunch": NOW}}, "Knowledge has no rung 'hunch'"),
+            ({"rungs": RUNGS | {"refuted": NOW}}, "Knowledge has no rung 'refuted'"),
+            ({"basis": " "}, "Say what this judgement rests on, in 1 to 20000 characters"),
+            ({"basis": "x" * 20_001}, "Say what this judgement rests on, in 1 to 20000 character"),
             ({"rungs": {}}, "Say when suspicion arose, with its time zone"),
             ({"rungs": {"actual_knowledge": NOW}}, "Say when suspicion arose"),
             ({"rungs": {"suspicion": NOW.replace(tzinfo=None)}}, "has no time zone"),
@@ -163,7 +185,7 @@ class TestConfirmAndDismiss:
     ) -> None:
         with_file, with_fact = recorded(ana), recorded(ana)
         attach(with_file, by=ben)
-        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ben)
+        facts.assert_facts(with_fact, {"item.contains_csam": False}, **CALL, by=ben)
         for finding in (with_file, with_fact):
             with pytest.raises(SamePerson, match="Whoever recorded or added to a finding cannot"):
                 decide(finding, because="Seen.", by=ben)
@@ -173,7 +195,7 @@ class TestConfirmAndDismiss:
     ) -> None:
         with_file, with_fact = recorded(ana), recorded(ana)
         attach(with_file)
-        facts.assert_facts(with_fact, {"threat.imminent": False}, source="a call", by=ana)
+        facts.assert_facts(with_fact, {"item.contains_csam": False}, **CALL, by=ana)
         for finding in (with_file, with_fact):
             with pytest.raises(Stale):
                 decide(finding, because="Seen.", version=1, by=ben)
@@ -199,6 +221,123 @@ class TestConfirmAndDismiss:
         assert [entry.event for entry in decided] == [f"finding.{was}"]
 
 
+def climbed(finding: Finding, rung: str = "reasonable_belief", **changes: Any) -> findings.Rung:
+    """One more rung of the ladder."""
+    told = {"reached_at": NOW, "basis": "A second reading."} | changes
+    return findings.climb(finding, rung, **told)
+
+
+class TestClimb:
+    def test_keeps_since_when_on_which_basis_and_who_says_so(self, ana: User, ben: User) -> None:
+        finding = recorded(ana)
+        rung = climbed(finding, basis=" A second reading. ", version=1, by=ben)
+        finding.refresh_from_db()
+        assert (rung.finding, rung.reached_at, rung.recorded_by) == (finding, NOW, ben)
+        assert rung.basis == "A second reading."
+        assert finding.knowledge == Knowledge.REASONABLE_BELIEF
+        assert (finding.version, finding.contributors) == (2, [ben.pk])
+
+    def test_leaves_one_event_without_the_basis(self, ana: User) -> None:
+        entry = noted(climbed(recorded(ana), basis="A marker.", by=ana).finding, "finding.climbed")
+        assert (entry.actor, entry.additional_data) == (ana, {"rung": "reasonable_belief"})
+        assert "marker" not in str(list(AuditEntry.objects.values())).lower()
+
+    def test_keeps_whoever_climbed_before_the_decision_from_deciding(
+        self, ana: User, ben: User
+    ) -> None:
+        finding = recorded(ana)
+        climbed(finding, by=ben)
+        with pytest.raises(SamePerson, match="Whoever recorded or added to a finding cannot"):
+            findings.confirm(finding, because="Seen.", by=ben)
+
+    def test_goes_on_after_the_confirmation_but_not_after_a_dismissal(
+        self, ana: User, ben: User
+    ) -> None:
+        confirmed = findings.confirm(recorded(ana), because="Seen.", by=ben)
+        climbed(confirmed, by=ben)
+        confirmed.refresh_from_db()
+        assert (confirmed.version, confirmed.state) == (3, State.CONFIRMED)
+        dismissed = findings.dismiss(recorded(ana), because="A parody.", by=ben)
+        with pytest.raises(WrongState, match="is dismissed; what is new belongs to a new finding"):
+            climbed(dismissed, by=ana)
+
+    def test_fills_in_a_rung_that_was_left_out(self, ana: User) -> None:
+        finding = recorded(ana, rungs=RUNGS | {"actual_knowledge": NOW})
+        climbed(finding, reached_at=NOW - timedelta(minutes=1), by=ana)
+        finding.refresh_from_db()
+        assert finding.knowledge == Knowledge.ACTUAL_KNOWLEDGE
+
+    def test_may_find_the_suspicion_refuted_at_any_time_and_then_ends(self, ana: User) -> None:
+        finding = recorded(ana, rungs=RUNGS | {"actual_knowledge": NOW})
+        climbed(finding, "refuted", reached_at=RUNGS["suspicion"] - timedelta(hours=1), by=ana)
+        finding.refresh_from_db()
+        reached = findings.ladder(finding)
+        assert finding.knowledge == findings.level(reached) == Knowledge.REFUTED
+        assert set(findings.clocks(reached)) == {"suspicion", "actual_knowledge"}
+        with pytest.raises(WrongState, match="is refuted; what is new belongs to a new finding"):
+            climbed(finding, by=ana)
+
+    @pytest.mark.parametrize(
+        ("rung", "changes", "refusal", "sentence"),
+        [
+            ("hunch", {}, Malformed, "Knowledge has no rung 'hunch'"),
+            ("suspicion", {}, WrongState, "reached suspicion already; it is set"),
+            ("reasonable_belief", {"basis": "\n"}, Malformed, "Say what this judgement rests on"),
+            (
+                "reasonable_belief", {"reached_at": NOW - timedelta(days=1)}, Malformed,
+                "cannot be older than a lower one",
+            ),
+            (
+                "actual_knowledge", {"reached_at": timezone.now() + timedelta(days=1)}, Malformed,
+                "cannot lie in the future",
+            ),
+            (
+                "refuted", {"reached_at": timezone.now() + timedelta(days=1)}, Malformed,
+                "cannot lie in the future",
+            ),
+            ("refuted", {"reached_at": NOW.replace(tzinfo=None)}, Malformed, "has no time zone"),
+            ("refuted", {"version": 2}, Stale, "Somebody else changed this record"),
+        ],
+    )  # fmt: skip
+    def test_refuses_what_cannot_be_and_keeps_nothing_of_it(
+        self, ana: User, rung: str, changes: dict[str, Any], refusal: type[Refused], sentence: str
+    ) -> None:
+        finding = recorded(ana)
+        with pytest.raises(refusal, match=sentence):
+            climbed(finding, rung, **changes, by=ana)
+        finding.refresh_from_db()
+        assert (finding.version, finding.rungs.count()) == (1, 1)
+
+    def test_is_refused_to_counsel(self, ana: User, carla: User) -> None:
+        with pytest.raises(NotPermitted, match="The role counsel may not record finding"):
+            climbed(recorded(ana), by=carla)
+
+
+class TestTheLadder:
+    CHANGES = {
+        "postgresql": ["TRUNCATE compliance_rung"],
+        "sqlite": [
+            "INSERT OR REPLACE INTO compliance_rung SELECT * FROM compliance_rung",
+            "INSERT OR REPLACE INTO compliance_rung SELECT id + 1, rung, reached_at, basis,"
+            " recorded_at, finding_id, recorded_by_id FROM compliance_rung",
+        ],
+    }
+
+    def test_is_only_ever_added_to(self, ana: User) -> None:
+        recorded(ana)
+        for statement in [
+            "UPDATE compliance_rung SET reached_at = recorded_at",
+            "DELETE FROM compliance_rung",
+            *self.CHANGES[connection.vendor],
+        ]:
+            with (
+                transaction.atomic(),
+                connection.cursor() as cursor,
+                pytest.raises(DatabaseError, match="only ever added to"),
+            ):
+                cursor.execute(statement)
+
+
 class TestClocks:
     def test_name_the_instants_as_the_law_does(self, ana: User) -> None:
         rungs = {
@@ -206,14 +345,24 @@ class TestClocks:
             "reasonable_belief": NOW + timedelta(minutes=1),
             "actual_knowledge": NOW + timedelta(minutes=2),
         }
-        assert findings.clocks(recorded(ana, rungs=rungs)) == {
+        assert findings.clocks(findings.ladder(recorded(ana, rungs=rungs))) == {
             "suspicion": NOW,
             "belief": NOW + timedelta(minutes=1),
             "actual_knowledge": NOW + timedelta(minutes=2),
         }
 
     def test_leave_out_a_rung_that_was_not_reached(self, ana: User) -> None:
-        assert findings.clocks(recorded(ana)) == {"suspicion": RUNGS["suspicion"]}
+        reached = findings.ladder(recorded(ana))
+        assert findings.clocks(reached) == {"suspicion": RUNGS["suspicion"]}
+
+    def test_tell_what_was_known_at_an_earlier_instant(self, ana: User) -> None:
+        finding = recorded(ana)
+        before = timezone.now()
+        climbed(finding, by=ana)
+        assert list(findings.ladder(finding)) == ["suspicion", "reasonable_belief"]
+        assert list(findings.ladder(finding, before)) == ["suspicion"]
+        earliest = findings.ladder(finding, before - timedelta(days=1))
+        assert (findings.level(earliest), findings.clocks(earliest)) == ("unassessed", {})
 
 
 class TestTheDatabase:

@@ -17,11 +17,12 @@ from compliance.roles import User
 
 pytestmark = pytest.mark.usefixtures("worker")
 
+Says = Callable[..., Determination]
 LAW = {"because": ["us-sca-2703f"], "until": "2099-01-01T00:00:00Z"}
 
 
 @pytest.fixture
-def says(proposed: Determination, carla: User) -> Callable[..., Determination]:
+def says(proposed: Determination, sign: Says) -> Callable[..., Determination]:
     """A determination whose law says this about preservation, signed by Carla."""
 
     def make(preserve: dict[str, Any] | None, *, reports: bool = True) -> Determination:
@@ -33,12 +34,9 @@ def says(proposed: Determination, carla: User) -> Callable[..., Determination]:
             result=said | {"sha256": digest}, result_sha256=digest
         )
         proposed.refresh_from_db()
-        return determinations.sign(proposed, because="The duty holds.", by=carla)
+        return sign(proposed)
 
     return make
-
-
-Says = Callable[..., Determination]
 
 
 class TestPlace:
@@ -141,11 +139,10 @@ class TestRelease:
 
 class TestIsHeld:
     def test_holds_from_the_signature_on_before_the_hold_is_placed(
-        self, proposed: Determination, carla: User
+        self, proposed: Determination, sign: Says
     ) -> None:
         assert not preservation.is_held(proposed)
-        signed = determinations.sign(proposed, because="The duty holds.", by=carla)
-        assert preservation.is_held(signed)
+        assert preservation.is_held(sign(proposed))
 
     @pytest.mark.parametrize(
         ("kept", "held"), [(None, True), (timedelta(days=1), True), (timedelta(-1), False)]

@@ -21,6 +21,8 @@ view_evidence       x         x        .        .
 assert_fact         x         x        .        .
 sign_determination  .         x        .        .
 sign_profile        .         x        .        .
+draft_rules         .         x        .        .
+approve_rules       .         x        .        .
 release_hold        .         x        .        .
 close_referral      .         x        .        .
 enrol_agency        .         .        .        x

@@ -496,8 +496,8 @@ class TestDiff:
         assert "  outcome: differs" in lines
         assert "    outcome eu-tco-14-5: holds -> nothing" in lines
 
-    def test_refuses_what_is_no_law(self, fails: Fails, tmp_path: Path) -> None:
-        said = f"{tmp_path} is neither 'shipped' nor a directory that holds rulebooks."
+    def test_refuses_what_is_no_law(self, db: object, fails: Fails, tmp_path: Path) -> None:
+        said = f"{tmp_path} is neither 'shipped', a directory of rulebooks nor a release's hash."
         assert fails("diff", "shipped", str(tmp_path)) == ("", said)
         printed, _ = fails("diff", "--json", str(tmp_path), "shipped")
         assert refusals(printed) == [("", said)]

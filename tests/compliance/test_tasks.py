@@ -4,12 +4,19 @@ import pytest
 
 from compliance import findings, tasks
 from compliance.audit import checkpoints
-from compliance.audit.entries import AuditOutbox
+from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import User
+
+
+class TestTakeInDue:
+    def test_puts_the_law_on_record_once_however_often_it_rings(self, db: None) -> None:
+        tasks.take_in_due()
+        tasks.take_in_due()
+        assert AuditEntry.objects.get(event="release.shipped").actor_ref == "system:upgrade"
 
 
 class TestProposeDue:

@@ -12,13 +12,14 @@ from kombu import Connection
 
 import compliance.tasks
 import referrals.tasks
-from compliance import determinations, preservation
+from compliance import determinations, preservation, releases
 from compliance.audit import checkpoints
 from config.celery import BELLS, app
 from referrals import bundles, clients, delivery, docket
 
 # Every task, and the one function of a room that it calls.
 CALLS: dict[str, tuple[Any, str]] = {
+    "compliance.take_in_due": (releases, "take_in_due"),
     "compliance.propose_due": (determinations, "propose_due"),
     "compliance.place_due": (preservation, "place_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),

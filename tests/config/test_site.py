@@ -77,7 +77,7 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 8
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 9
         for pile in page.context["piles"]:
             assert pile.empty in text
 
@@ -254,7 +254,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(26):
+        with django_assert_max_num_queries(29):
             browser.get("/admin/")
 
 
@@ -265,9 +265,17 @@ class TestRegisters:
         groups = sits(carla).browser.get("/admin/").context["app_list"]
         told = {group["name"]: [model["name"] for model in group["models"]] for group in groups}
         assert told == {
-            "Matters": ["Findings", "Exhibits", "Determinations", "Holds", "Referrals"],
+            "Matters": [
+                "Findings",
+                "Exhibits",
+                "Determinations",
+                "Conflicts decided",
+                "Holds",
+                "Referrals",
+            ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
-            "House": ["Provider profiles", "Releases", "Work", "Audit log"],
+            "The law": ["Documents of the law", "Versions of the law", "Releases"],
+            "House": ["Provider profiles", "Work", "Audit log"],
         }
         listed = {model["model"] for group in groups for model in group["models"]}
         assert listed == set(admin.site._registry)

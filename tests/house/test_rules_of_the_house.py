@@ -20,9 +20,11 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 
 # Verbs of people: the module, and what they are called there.
 VERBS = {
-    "compliance/findings.py": ["record", "confirm", "dismiss"],
+    "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
+    "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
     "referrals/agencies.py": [
@@ -41,6 +43,7 @@ VERBS = {
 # Writes that django-auditlog does not see, and why each is right.
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
+    "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
     "referrals/clients.py": "expired tokens and answers are swept",
     "compliance/vault/uploads.py": "deletes a stored object, not a row",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",

@@ -12,8 +12,19 @@ from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import (
+    conflicts,
+    determinations,
+    drafts,
+    evidence,
+    facts,
+    findings,
+    jurisdictions,
+    preservation,
+    releases,
+)
 from compliance.audit.entries import AuditEntry
+from compliance.determinations import Decision
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, receipts
 
@@ -35,6 +46,28 @@ def _attach(get: Get) -> Act:
 def _sign_profile(get: Get) -> Act:
     recorded = facts.record_profile({"provider.size": "large"}, by=get("carla"))
     return partial(facts.sign_profile, recorded, by=get("dora"))
+
+
+def _resolve(get: Get) -> Act:
+    terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
+    conflict = terms | {"id": jurisdictions.digest(terms)}
+    told = {"resolution": "release", "because": "Consent.", "citation": "s.2702(b)(3)"}
+    return partial(conflicts.resolve, get("finding"), conflict, **told, by=get("carla"))
+
+
+def _draft(get: Get) -> Act:
+    releases.current()
+    text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
+    return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _submit(get: Get) -> Act:
+    return partial(drafts.submit, _draft(get)(), by=get("carla"))
+
+
+def _load(get: Get) -> Act:
+    document, text, why = _draft(get).args
+    return partial(drafts.load, {document: text}, why, by=get("carla"))
 
 
 def _release(get: Get) -> Act:
@@ -106,6 +139,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "finding.recorded", "ana",
     ),
+    "findings.climb": (
+        lambda get: partial(
+            findings.climb, get("finding"), "refuted", reached_at=NOW, basis="A play.",
+            by=get("ana"),
+        ),
+        "finding.climbed", "ana",
+    ),
     "findings.confirm": (
         lambda get: partial(findings.confirm, get("finding"), because="Seen.", by=get("ben")),
         "finding.confirmed", "ben",
@@ -120,6 +160,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
             get("finding"),
             {"threat.imminent": True},
             source="the post",
+            reason="It names an hour.",
             by=get("ana"),
         ),
         "facts.asserted", "ana",
@@ -129,6 +170,17 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "profile.recorded", "carla",
     ),
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
+    "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
+    "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
+    "drafts.approve": (
+        lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
+        "ruledocumentversion.approved", "dora",
+    ),
+    "drafts.reject": (
+        lambda get: partial(drafts.reject, _submit(get)(), because="Not so.", by=get("dora")),
+        "ruledocumentversion.rejected", "dora",
+    ),
     "evidence.attach": (_attach, "evidence.attached", "ana"),
     "evidence.read": (
         lambda get: _whole(
@@ -136,9 +188,15 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "evidence.viewed", "ben",
     ),
+    "conflicts.resolve": (_resolve, "conflict.resolved", "carla"),
+    "conflicts.approve": (
+        lambda get: partial(conflicts.approve, _resolve(get)(), by=get("dora")),
+        "conflict.approved", "dora",
+    ),
     "determinations.sign": (
         lambda get: partial(
-            determinations.sign, get("proposed"), because="It holds.", by=get("carla")
+            determinations.sign, get("proposed"), because="It holds.", by=get("carla"),
+            decisions=[Decision("duty", "bka", accept=True, because="It holds.")],
         ),
         "determination.signed", "carla",
     ),

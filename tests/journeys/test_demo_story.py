@@ -9,6 +9,8 @@ from compliance import releases
 from compliance.determinations import Determination
 from referrals.management import demo_account, demo_samples, demo_story
 
+pytestmark = pytest.mark.usefixtures("db")
+
 DUE = datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 

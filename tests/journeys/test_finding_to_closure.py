@@ -12,7 +12,7 @@ from compliance import determinations, evidence, findings, preservation
 from compliance.audit import checkpoints, notes
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination
+from compliance.determinations import Decision, Determination
 from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.roles import User
@@ -39,7 +39,10 @@ def test_finding_to_closure(
     # Determinations: the worker proposes, Carla signs.
     assert determinations.propose_due() == 1
     proposed = Determination.objects.get(finding=finding)
-    signed = determinations.sign(proposed, because="The duty holds.", by=carla)
+    accepted = Decision("duty", "bka", accept=True, because="Every condition is met.")
+    signed = determinations.sign(
+        proposed, decisions=[accepted], because="The duty holds.", by=carla
+    )
     assert [each.recipient for each in signed.obligations.all()] == ["bka"]
     # Preservation: the hold counts from the signature.
     assert preservation.place_due() == 1

@@ -36,8 +36,9 @@ def propose(finding: Finding, ben: User) -> Determination:
 
 
 def test_declined(
-    imminent: Finding, item: object, profile: object, ben: User, carla: User, agency: Agency
-) -> None:
+    imminent: Finding, item: object, profile: object, ben: User, carla: User, agency: Agency,
+    sign: Make,
+) -> None:  # fmt: skip
     # The law asks for a report, but Carla finds that the account was taken over, and declines.
     proposed = propose(imminent, ben)
     assert [report["to"] for report in determinations.firm(proposed, "duty")] == ["bka"]
@@ -47,7 +48,7 @@ def test_declined(
     assert not Referral.objects.exists()
     assert not preservation.is_held(declined)
     with pytest.raises(WrongState):
-        determinations.sign(declined, because="On second thoughts.", by=carla)
+        sign(declined)
     checkpoints.seal_due()
     assert checkpoints.verify().good
 
@@ -60,9 +61,10 @@ def test_withdrawn(
     carla: User,
     agency: Agency,
     lee: LiaisonClient,
+    sign: Make,
 ) -> None:
     # Carla signs, the worker enters the referral; then it turns out to be somebody else's account.
-    determinations.sign(propose(imminent, ben), because="The duty holds.", by=carla)
+    sign(propose(imminent, ben))
     assert docket.enter_due() == 1
     entered = Referral.objects.get()
     withdrawn = docket.withdraw(entered, because="It is another person's account.", by=carla)
@@ -76,7 +78,7 @@ def test_withdrawn(
     assert checkpoints.verify().good
 
 
-def test_no_duty(record: Make, attach: Make, profile: object, ben: User, carla: User) -> None:
+def test_no_duty(record: Make, attach: Make, profile: object, ben: User, sign: Make) -> None:
     # An old video is posted again. The law asks for nothing, and says so.
     sample = demo_samples.read("historic")
     finding = record(sample.facts, statement=sample.statement, particulars=sample.particulars)
@@ -85,7 +87,7 @@ def test_no_duty(record: Make, attach: Make, profile: object, ben: User, carla: 
     assert proposed.result["reports"] == []
     assert "no_duty" in [each["reason"] for each in proposed.result["human"]]
     # Carla signs that answer: no obligation, no referral, no hold, but a record.
-    signed = determinations.sign(proposed, because="No law asks for a report.", by=carla)
+    signed = sign(proposed, because="No law asks for a report.")
     work()
     assert not signed.obligations.exists()
     assert not Referral.objects.exists()

@@ -93,14 +93,14 @@ class TestCelery:
         item: Item,
         agency: Agency,
         ben: User,
-        carla: User,
+        sign: Callable[..., determinations.Determination],
     ) -> None:
         findings.confirm(imminent, because="Credible and specific.", by=ben)
         proposed = wait_for(
             lambda: determinations.Determination.objects.filter(finding=imminent).first(),
             "the determination",
         )
-        determinations.sign(proposed, because="The duty holds.", by=carla)
+        sign(proposed)
         referral = wait_for(
             lambda: Referral.objects.filter(state=Referral.State.DELIVERED).first(), "the delivery"
         )

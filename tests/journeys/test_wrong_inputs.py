@@ -85,7 +85,8 @@ class TestDesk:
     def test_lets_nobody_decide_on_what_another_decided_meanwhile(
         self, sits: Sits, carla: User, dora: User, proposed: Determination
     ) -> None:
-        sits(carla).takes(proposed, "sign", because="The duty holds.")
+        duty = {"duty-bka": "accept", "duty-bka-because": "It holds."}
+        sits(carla).takes(proposed, "sign", because="The duty holds.", **duty)
         page = sits(dora).takes(proposed, "decline", because="A parody.")
         assert page.said == [
             "Somebody else changed this record since you read it. Read it again, then decide."

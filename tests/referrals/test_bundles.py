@@ -83,7 +83,7 @@ def events(referral: Referral) -> list[str]:
 
 @pytest.fixture
 def marked(
-    record: Make, attach: Make, profile: object, ben: User, carla: User, agency: Agency,
+    record: Make, attach: Make, profile: object, ben: User, sign: Make, agency: Agency,
     worker: None,
 ) -> Referral:  # fmt: skip
     """A referral of a finding that has a marked word in every class of what it holds."""
@@ -98,9 +98,7 @@ def marked(
         attach(finding, said.encode(), f"{said}.txt", field_class=name, source_url=url)
     findings.confirm(finding, because="Credible.", by=ben)
     determinations.propose_due()
-    signed = determinations.sign(
-        Determination.objects.get(finding=finding), because="The duty holds.", by=carla
-    )
+    signed = sign(Determination.objects.get(finding=finding))
     return docket.enter(signed.obligations.get())
 
 
@@ -120,7 +118,7 @@ class TestPrepare:
             "sealed_to": entered.agency.keys.get().fingerprint,
             "law": {
                 "release": determination.release.sha256,
-                "rules": ["eu-dsa-18", "eu-tco-14-5"],
+                "rules": determinations.legal_basis(entered.obligation),
                 "rule_time": determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "result": determination.result_sha256,
             },
@@ -288,7 +286,7 @@ class TestRelease:
         assert len(opened(data, identity)) == len(told["items"]) + 2
 
     def test_keeps_the_private_message_from_the_one_and_gives_it_to_the_other(
-        self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, carla: User
+        self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, sign: Make
     ) -> None:
         sample = demo_samples.read("munich")
         finding = record(sample.facts, particulars=sample.particulars)
@@ -296,9 +294,7 @@ class TestRelease:
         attach(finding, b"the profile", "profile.pdf", field_class="C_pub")
         findings.confirm(finding, because="Real and close.", by=ben)
         determinations.propose_due()
-        determinations.sign(
-            Determination.objects.get(), take_up=["fbi"], because="Lives are in danger.", by=carla
-        )
+        sign(Determination.objects.get(), take_up=["fbi"])
         identities = {name: age.generate_identity(age.X25519) for name in ("bka", "fbi")}
         for name, identity in identities.items():
             enrol(name, identity)

@@ -363,16 +363,14 @@ class TestDeliverDue:
         )
 
     def test_hands_over_the_most_urgent_first(
-        self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, carla: User,
+        self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, sign: Make,
         wire: Wire,
     ) -> None:  # fmt: skip
         finding = record(demo_samples.read("munich").facts)
         attach(finding)
         findings.confirm(finding, because="Real and close.", by=ben)
         determinations.propose_due()
-        determinations.sign(
-            Determination.objects.get(), take_up=["fbi"], because="Lives are in danger.", by=carla
-        )
+        sign(Determination.objects.get(), take_up=["fbi"])
         for name in ("fbi", "bka"):
             enrol(name, age.generate_identity(age.X25519))
         assert (docket.enter_due(), bundles.seal_due()) == (2, 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ from compliance.errors import Malformed, NotPermitted, Stale, WrongState
 from compliance.lifecycle import Work
 from compliance.roles import User
 from compliance.vault import age
-from referrals import docket, receipts
+from referrals import bundles, delivery, docket, receipts
 from referrals.agencies import Agency, NotEnrolled
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral, State
 
 HOUR = timedelta(hours=1)
+Overtake = Callable[..., Determination]
 EARLIER, LATER = timezone.now() - HOUR, timezone.now() + HOUR
 
 
@@ -153,6 +155,103 @@ class TestEnterDue:
         enrol("bka", identity)
         Work.objects.update(available_at=timezone.now())
         assert docket.enter_due() == 1
+
+
+def owed_before(referral: Referral, **changes: Any) -> None:
+    """Let the obligation of a referral have been another, as an owner of the database can."""
+    Obligation.objects.filter(pk=referral.obligation_id).update(**changes)
+
+
+class TestFollow:
+    @pytest.mark.parametrize("state", ["entered", "sealed"])
+    def test_takes_a_referral_along_when_the_newer_determination_asks_for_the_same(
+        self, state: str, overtake: Overtake, request: pytest.FixtureRequest
+    ) -> None:
+        referral: Referral = request.getfixturevalue(state)
+        before = referral.obligation
+        owed_before(referral, due_at=None)
+        newer = overtake(before.determination.finding).obligations.get()
+        assert list(docket.unentered()) == []
+        assert (docket.enter_due(), docket.enter_due()) == (1, 0)
+        referral = Referral.objects.get()
+        assert (referral.state, referral.obligation) == (state, newer)
+        assert (referral.due_at, newer.continues) == (newer.due_at, before)
+        assert happened(referral)[-1] == ("referral.followed", "system:worker")
+        assert list(docket.owed(State(state))) == [referral]
+
+    def test_leaves_delivered_what_was_delivered(
+        self, delivered: Referral, overtake: Overtake
+    ) -> None:
+        before = delivered.obligation
+        overtake(before.determination.finding)
+        assert docket.enter_due() == 0
+        assert Referral.objects.get().obligation == before
+        assert not docket.idle().exists()
+
+    def test_lets_an_entered_one_be_sealed_with_what_goes_now(
+        self, entered: Referral, overtake: Overtake
+    ) -> None:
+        owed_before(entered, release=["META"])
+        newer = overtake(entered.obligation.determination.finding)
+        docket.enter_due()
+        entered.refresh_from_db()
+        assert entered.obligation.release == newer.obligations.get().release
+
+    def test_lets_a_sealed_one_wait_that_holds_something_else_until_it_is_withdrawn(
+        self, sealed: Referral, overtake: Overtake, carla: User
+    ) -> None:
+        owed_before(sealed, release=["META"])
+        newer = overtake(sealed.obligation.determination.finding).obligations.get()
+        assert docket.enter_due() == 0
+        assert list(docket.idle()) == [sealed]
+        docket.withdraw(sealed, because="Other classes go now.", by=carla)
+        assert docket.enter_due() == 1
+        assert Referral.objects.get(state=State.ENTERED).obligation == newer
+        assert not docket.idle().exists()
+
+
+class TestIdle:
+    def test_is_what_no_signed_determination_asks_for_any_more(
+        self, entered: Referral, drop: Overtake, sits: Callable[[User], Any], carla: User
+    ) -> None:
+        assert not docket.idle().exists()
+        seat = sits(carla)
+        told = "waits for counsel to withdraw it"
+        assert told not in seat.reads(entered)
+        drop(entered.obligation.determination.finding)
+        assert list(docket.idle()) == [entered]
+        assert told in seat.reads(entered)
+        assert f"Referral {entered}" in seat.browser.get("/admin/").content.decode()
+        docket.withdraw(entered, because="Refuted.", by=carla)
+        assert not docket.idle().exists()
+
+    def test_is_not_sealed(self, entered: Referral, drop: Overtake) -> None:
+        draft = bundles.prepare(entered)
+        drop(entered.obligation.determination.finding)
+        assert bundles.seal_due() == 0
+        with pytest.raises(WrongState, match=r"is not owed any more\. Counsel may withdraw it"):
+            bundles.seal(entered, draft)
+        entered.refresh_from_db()
+        assert entered.state == State.ENTERED
+
+    def test_is_not_delivered(self, sealed: Referral, drop: Overtake) -> None:
+        sent = delivery.transmit(sealed)
+        drop(sealed.obligation.determination.finding)
+        assert delivery.deliver_due() == 0
+        for step in (partial(delivery.transmit, sealed), partial(delivery.deliver, sealed, sent)):
+            with pytest.raises(WrongState, match="is not owed any more"):
+                step()
+        sealed.refresh_from_db()
+        assert sealed.state == State.SEALED
+
+    def test_is_not_what_was_made_ready_for_an_earlier_obligation(
+        self, entered: Referral, overtake: Overtake
+    ) -> None:
+        draft = bundles.prepare(entered)
+        overtake(entered.obligation.determination.finding)
+        docket.enter_due()
+        with pytest.raises(Stale):
+            bundles.seal(entered, draft)
 
 
 class TestOverdue:

@@ -2,13 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any
 
+from compliance.jurisdictions import logic
 from compliance.jurisdictions.book.words import Vocabulary
-from compliance.jurisdictions.logic import Condition
+from compliance.jurisdictions.logic import Condition, Weigh
 
 HOME_STATE = "home_state"  # the one derived name: see determine.reports.home_state
+
+
+@dataclass(frozen=True)
+class Edition:
+    """A rule as one of its versions has it, or as it stood before the first."""
+
+    since: datetime
+    version: Mapping[str, Any] | None
+    status: str | None
+    condition: Condition  # the renewal of a sunset version comes last
+    weigh: Weigh
+    presuming: tuple[Condition, ...]  # the tests that have an answer while nothing is known
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,24 @@ class Rule:
     then: Mapping[str, Any]
     overrides: tuple[str, ...]
     open: tuple[Mapping[str, Any], ...]
+
+    @cached_property
+    def editions(self) -> tuple[Edition, ...]:
+        """Return the rule as each version has it, newest first, and as it was before them all."""
+        return tuple(self._edition(version) for version in (*reversed(self.versions), None))
+
+    def _edition(self, version: Mapping[str, Any] | None) -> Edition:
+        since = date.fromisoformat(version["from"]) if version else date.min
+        renewal = [version["renewal"]] if version and "renewal" in version else []
+        condition = {"all": [self.own, *renewal]}
+        return Edition(
+            since=datetime.combine(since, time(), UTC),
+            version=version,
+            status=version["status"] if version else None,
+            condition=condition,
+            weigh=logic.compiled(condition),
+            presuming=tuple(leaf for leaf in logic.leaves(condition) if "presume" in leaf),
+        )
 
     @property
     def record(self) -> str:

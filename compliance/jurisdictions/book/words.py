@@ -37,6 +37,11 @@ class Fact:
     clock: str = ""
     many: bool = False
 
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Return the values as a set: a country is one of hundreds."""
+        return frozenset(self.values)
+
 
 class Vocabulary:
     """The words that rules, cases and fact sheets may use."""
@@ -107,13 +112,12 @@ class Vocabulary:
 
     def check_one(self, fact: Fact, value: Any) -> Any:
         """Return one value of a fact, or one member of a set, or refuse it and say why."""
-        check: Mapping[str, Callable[[Fact, Any], Any]] = {
-            "bool": self._bool,
-            "count": self._count,
-            "time": self._time,
-        }
-        found: Callable[..., Any] = check.get(fact.type, self._choice)
-        return found(fact, value)
+        check: Callable[[Fact, Any], Any] = self._checks.get(fact.type, self._choice)
+        return check(fact, value)
+
+    @cached_property
+    def _checks(self) -> Mapping[str, Callable[[Fact, Any], Any]]:
+        return {"bool": self._bool, "count": self._count, "time": self._time}
 
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
         """Report what does not fit together within the vocabulary."""
@@ -171,7 +175,7 @@ class Vocabulary:
         raise ValueError(f"{fact.name} is a time; give it under clocks as {fact.clock!r}.")
 
     def _choice(self, fact: Fact, value: Any) -> str:
-        if not isinstance(value, str) or value not in fact.values:
+        if not isinstance(value, str) or value not in fact.known:
             few = f" of {', '.join(fact.values)}" if len(fact.values) <= 12 else ""
             raise ValueError(
                 f"{fact.name} must be one{few or ' of its values'}, not {shape.shown(value)}"

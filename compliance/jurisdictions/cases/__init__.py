@@ -13,7 +13,7 @@ __all__ = ["Case", "Verdict", "judge", "read"]
 
 @dataclass
 class Verdict:
-    """How a case went: passed, differs, or a journey, not run here."""
+    """How a case went: passed, differs, or a journey, which is not run here."""
 
     id: str
     title: str
@@ -22,7 +22,7 @@ class Verdict:
 
 
 def judge(rules: RuleSet, case: Case) -> Verdict:
-    """Compare everything that a case expects with the determination."""
+    """Compare a case with the determination of what it gives."""
     verdict = Verdict(case.id, case.title)
     if case.kind == "journey":
         return verdict

@@ -15,6 +15,7 @@ from compliance.jurisdictions.determine.release import Release
 from compliance.jurisdictions.logic import NAMES
 from compliance.jurisdictions.shape import (
     Report,
+    any_table,
     anything,
     either,
     many,
@@ -28,7 +29,7 @@ from compliance.jurisdictions.shape import (
 )
 
 INPUT = record(
-    {"rule_time": an_instant, "facts": table(anything, anything)},
+    {"rule_time": an_instant, "facts": any_table},
     {
         "schema": word("determine/1"),
         "clocks": table(anything, either(many(an_instant, 0), an_instant)),
@@ -67,7 +68,8 @@ def explain(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, dict[str, Any
     """Return the certificate of every rule: who is bound, what triggers, what exempts."""
     situation = situated(rules, given)
     found = outcomes.outcomes(situation)
-    return {name: _certificate(each, found, situation) for name, each in found.items()}
+    lifting = {name: each for name, each in found.items() if each.live and each.rule.overrides}
+    return {name: _certificate(each, lifting, situation) for name, each in found.items()}
 
 
 def situated(rules: RuleSet, given: Mapping[str, Any]) -> Situation:
@@ -89,6 +91,8 @@ def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str
             checked[name] = rules.vocabulary.check(name, value)
         except ValueError as error:
             report.add(("facts", name), str(error))
+            if report.is_full:  # a word that is not known costs a search for the nearest one
+                break
     return checked
 
 
@@ -124,7 +128,7 @@ def _is_proposed(rule: Rule) -> bool:
 
 
 def _certificate(
-    outcome: Outcome, found: Mapping[str, Outcome], situation: Situation
+    outcome: Outcome, lifting: Mapping[str, Outcome], situation: Situation
 ) -> dict[str, Any]:
     rule, version = outcome.rule, outcome.moment.version or {}
     conditions = {
@@ -142,8 +146,8 @@ def _certificate(
     chain = [logic.prove(step["when"], situation.facts) for step in steps if step["when"]]
     lifted = {
         name: {"result": NAMES[each.value], **each.rule.then["lift"]}
-        for name, each in found.items()
-        if rule.id in each.rule.overrides and each.live
+        for name, each in lifting.items()
+        if rule.id in each.rule.overrides
     }
     return {
         "outcome": outcome.name,

@@ -158,8 +158,8 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
         if each.live and each.value == HOLDS:
             yield from ((reason, each.rule.record) for reason in each.rule.then.get("human", ()))
         for entry in each.rule.open if each.live else ():
-            given = logic.weigh(entry["given"], situation.facts) == HOLDS
-            if given and entry["fact"] in needs[name]:
+            asked = entry["fact"] in needs[name]
+            if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
 
 
@@ -201,15 +201,16 @@ def _duties_to_report(found: Found) -> list[Outcome]:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    limited = outcome.rule.then.get("report", {}).get("deadline")
-    if not (outcome.is_open and limited and outcome.rule.clock and outcome.moment.start is None):
+    if not outcome.is_open or outcome.moment.start is not None or not outcome.rule.clock:
         return frozenset()
-    return frozenset([situation.rules.vocabulary.clocks[outcome.rule.clock].name])
+    limited = outcome.rule.then.get("report", {}).get("deadline")
+    clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
+    return frozenset([clock] if limited else [])
 
 
 def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
-    for leaf in logic.leaves(outcome.condition):
-        if "presume" in leaf and leaf["fact"] not in situation.facts:
+    for leaf in outcome.moment.edition.presuming:
+        if leaf["fact"] not in situation.facts:
             value: Any = [] if leaf["op"].startswith("includes") else not leaf["value"]
             yield {"fact": leaf["fact"], "as": value, "for": outcome.rule.record}
 

@@ -3,10 +3,12 @@
 from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from compliance.jurisdictions.book import Rule, RuleSet
+from compliance.jurisdictions.book import Edition, Rule, RuleSet
 
 RUNGS = ("suspicion", "belief", "actual_knowledge")  # a rung skipped is reached with the next
 IN_FORCE = (("in_force", "sunset"), ("preview",))  # law first, then what may be law
@@ -22,14 +24,34 @@ class Situation:
     rule_time: datetime
     simulate: frozenset[str]
 
+    @cached_property
+    def starts(self) -> dict[str, datetime]:
+        """Return when each clock began to run; a rung, when it or a higher one was reached."""
+        begun = {name: instant(text) for name, text in self.clocks.items() if isinstance(text, str)}
+        begun = {name: at for name, at in begun.items() if at <= self.rule_time}
+        for higher, rung in pairwise(reversed(RUNGS)):
+            if higher in begun:
+                begun[rung] = min(begun.get(rung, begun[higher]), begun[higher])
+        return begun
 
-@dataclass(frozen=True)
-class Moment:
-    """The instant a rule is judged at, the version that counts then, and when its clock starts."""
+    @cached_property
+    def events(self) -> list[datetime]:
+        """Return the new events, as they came, without those that are still to come."""
+        events = map(instant, self.clocks.get("new_event", ()))
+        return [at for at in events if at <= self.rule_time]
+
+
+class Moment(NamedTuple):
+    """The instant a rule is judged at, the edition that counts then, and when its clock starts."""
 
     at: datetime
-    version: Mapping[str, Any] | None
+    edition: Edition
     start: datetime | None
+
+    @property
+    def version(self) -> Mapping[str, Any] | None:
+        """Return the version that counts, or None before the first."""
+        return self.edition.version
 
 
 def instant(text: str) -> datetime:
@@ -37,6 +59,7 @@ def instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+@lru_cache
 def written(at: datetime) -> str:
     """Return a time as the law contract writes it."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -44,27 +67,22 @@ def written(at: datetime) -> str:
 
 def moment(rule: Rule, situation: Situation) -> Moment:
     """Return the moment of a rule: rules.md section 2, Trigger."""
-    now, start = situation.rule_time, started(rule.clock, situation)
+    now, start = situation.rule_time, situation.starts.get(rule.clock)
     if rule.nature == "state":
-        version = _version(rule, now)
-        floor = _first_instant(version) if version else None
-        return Moment(now, version, max(start, floor) if start and floor else start)
+        edition = _edition(rule, now)
+        return Moment(now, edition, max(start, edition.since) if start else None)
     if start is None:
-        return Moment(now, _version(rule, now), None)
-    events = _later_events(situation, start) if rule.nature == "event" else []
-    found = [(at, _version(rule, at)) for at in [start, *events]]
-    for statuses in IN_FORCE:
-        for at, version in found:
-            if version and version["status"] in statuses:
-                return Moment(at, version, at)
-    return Moment(start, found[0][1], start)
+        return Moment(now, _edition(rule, now), None)
+    first = Moment(start, _edition(rule, start), start)
+    if rule.nature != "event" or not situation.events:
+        return first
+    later_on = [Moment(at, _edition(rule, at), at) for at in situation.events if at > start]
+    return _in_force([first, *later_on])
 
 
 def started(clock: str, situation: Situation) -> datetime | None:
     """Return when a clock began to run; for a rung, when it or a higher one was first reached."""
-    names = RUNGS[RUNGS.index(clock) :] if clock in RUNGS else (clock,)
-    instants = [instant(situation.clocks[name]) for name in names if name in situation.clocks]
-    return min((at for at in instants if at <= situation.rule_time), default=None)
+    return situation.starts.get(clock)
 
 
 def later(start: datetime, period: str) -> datetime:
@@ -81,15 +99,17 @@ def later(start: datetime, period: str) -> datetime:
     return first.replace(day=start.day)
 
 
-def _version(rule: Rule, at: datetime) -> Mapping[str, Any] | None:
-    begun = [version for version in rule.versions if _first_instant(version) <= at]
-    return begun[-1] if begun else None
+def _in_force(found: list[Moment]) -> Moment:
+    """Return the first moment at which there is law, or may be law, or else the first of all."""
+    for statuses in IN_FORCE:
+        for each in found:
+            if each.edition.status in statuses:
+                return each
+    return found[0]
 
 
-def _first_instant(version: Mapping[str, Any]) -> datetime:
-    return datetime.combine(date.fromisoformat(version["from"]), time(), UTC)
-
-
-def _later_events(situation: Situation, start: datetime) -> list[datetime]:
-    events = [instant(text) for text in situation.clocks.get("new_event", ())]
-    return [at for at in events if start < at <= situation.rule_time]
+def _edition(rule: Rule, at: datetime) -> Edition:
+    for edition in rule.editions:
+        if edition.since <= at:
+            break
+    return edition

@@ -1,47 +1,34 @@
 """Outcomes: what one rule says about one situation."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book import Rule
 from compliance.jurisdictions.determine.moments import Moment, Situation, moment, written
-from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Condition
+from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Condition, Facts
 
 LIVE = ("in_force", "preview", "sunset")
 STRENGTH = ("holds", "undetermined", "suspended", "simulated", "not_in_force", "fails")
 
 
-@dataclass(frozen=True)
 class Outcome:
-    """A rule, the moment at which it was judged, and what came of it."""
+    """A rule, the moment at which it was judged, and what came of it.
 
-    rule: Rule
-    moment: Moment
-    value: int
-    simulated: bool
+    status: of the version that counts, or None if there is none.
+    live: it has effects in the world.
+    applies: it holds, or may yet, in the world; then what it bars is barred.
+    is_open: it holds, or may yet, in the world or in a simulation.
+    """
 
-    @property
-    def status(self) -> str | None:
-        """Return the status of the version that counts, or None if there is none."""
-        return str(self.moment.version["status"]) if self.moment.version else None
+    __slots__ = ("applies", "is_open", "live", "moment", "rule", "simulated", "status", "value")
 
-    @property
-    def live(self) -> bool:
-        """Return whether the rule has effects in the world."""
-        return self.status in LIVE
-
-    @property
-    def applies(self) -> bool:
-        """Return whether the rule holds, or may yet, in the world: then what it bars is barred."""
-        return self.live and self.value != FAILS
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the rule holds or may yet hold, in the world or in a simulation."""
-        return (self.live or self.simulated) and self.value != FAILS
+    def __init__(self, rule: Rule, moment: Moment, value: int, simulated: bool) -> None:
+        self.rule, self.moment, self.value, self.simulated = rule, moment, value, simulated
+        self.status = moment.edition.status
+        self.live = self.status in LIVE
+        self.applies = self.live and value != FAILS
+        self.is_open = self.applies or (simulated and value != FAILS)
 
     @property
     def name(self) -> str:
@@ -52,25 +39,31 @@ class Outcome:
             return "simulated"
         return NAMES[self.value] if self.live or self.simulated else "not_in_force"
 
-    @cached_property
+    @property
     def condition(self) -> Condition:
         """Return what had to hold, the renewal of a sunset version included."""
-        version = self.moment.version or {}
-        renewal = [version["renewal"]] if "renewal" in version else []
-        return {"all": [self.rule.own, *renewal]}
+        return self.moment.edition.condition
+
+    def needs(self, facts: Facts) -> frozenset[str]:
+        """Return the facts that leave the rule open."""
+        return logic.needs(self.condition, facts) if self.value == UNDETERMINED else frozenset()
 
 
 def outcomes(situation: Situation) -> dict[str, Outcome]:
     """Return the outcome of every rule, by id."""
-    return {name: _outcome(rule, situation) for name, rule in sorted(situation.rules.rules.items())}
+    return {
+        rule.id: _outcome(rule, situation)
+        for rules in situation.rules.records.values()
+        for rule in rules
+    }
 
 
 def _outcome(rule: Rule, situation: Situation) -> Outcome:
     at = moment(rule, situation)
-    proposed = at.version is not None and at.version["status"] == "proposed"
-    simulated = proposed and bool({rule.id, rule.record} & situation.simulate)
-    unjudged = Outcome(rule, at, UNDETERMINED, simulated)
-    return Outcome(rule, at, logic.weigh(unjudged.condition, situation.facts), simulated)
+    named = at.edition.status == "proposed" and not situation.simulate.isdisjoint(
+        (rule.id, rule.record)
+    )
+    return Outcome(rule, at, at.edition.weigh(situation.facts), named)
 
 
 def of_records(
@@ -79,20 +72,25 @@ def of_records(
     """Return the `rules` of a determination: every rule, and every record as its strongest part."""
     said: dict[str, Any] = {}
     for record, rules in situation.rules.records.items():
-        parts = {rule.id: _said(found[rule.id], needs) for rule in rules}
-        strongest = min(parts, key=lambda name: (STRENGTH.index(parts[name]["outcome"]), name))
-        union = sorted({fact for part in parts.values() for fact in part["needs"]})
-        names = sorted(name for name in parts if name != record)
-        said |= parts | {record: {**parts[strongest], "needs": union, "parts": names}}
+        for rule in rules:
+            said[rule.id] = _said(found[rule.id], needs[rule.id])
+        if record not in situation.rules.rules:
+            said[record] = _strongest({rule.id: said[rule.id] for rule in rules})
     return said
 
 
-def _said(outcome: Outcome, needs: Mapping[str, frozenset[str]]) -> dict[str, Any]:
+def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    strongest = min(parts, key=lambda name: (STRENGTH.index(parts[name]["outcome"]), name))
+    union = sorted({fact for part in parts.values() for fact in part["needs"]})
+    return {**parts[strongest], "needs": union, "parts": sorted(parts)}
+
+
+def _said(outcome: Outcome, needs: frozenset[str]) -> dict[str, Any]:
     return {
         "outcome": outcome.name,
         "kind": outcome.rule.mode,
         "status": outcome.status,
         "moment": written(outcome.moment.at),
-        "needs": sorted(needs[outcome.rule.id]),
+        "needs": sorted(needs) if needs else [],
         "parts": [],
     }

@@ -62,7 +62,7 @@ def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
     """Return the facts that leave a rule, or the choice of its recipients, open."""
     if not outcome.is_open:
         return frozenset()
-    wanted = logic.needs(outcome.condition, situation.facts)
+    wanted = outcome.needs(situation.facts)
     if when := periods.open_extension(outcome, situation):
         wanted |= logic.needs(when, situation.facts)
     for step, taken, asked in _steps(outcome, situation):

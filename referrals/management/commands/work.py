@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, lifecycle, preservation
+from compliance import determinations, lifecycle, preservation, releases
 from compliance.audit import checkpoints
 from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket
@@ -17,6 +17,7 @@ from referrals import bundles, clients, delivery, docket
 PAUSE = 1.0  # seconds between two passes that found nothing
 
 ROOMS = (
+    releases.take_in_due,
     determinations.propose_due,
     preservation.place_due,
     docket.enter_due,

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import NoReverseMatch, reverse
 from pytest_django import DjangoAssertNumQueries
 
-from compliance import preservation
+from compliance import conflicts, jurisdictions, preservation
 from compliance.admin import desk
 from compliance.admin.desk import Desk
 from compliance.audit.entries import AuditEntry
@@ -29,9 +29,14 @@ NOWHERE = ("7777777", "00000000-0000-0000-0000-000000000001", "x'y")
 
 
 @pytest.fixture
-def everything(delivered: Referral, lee: Any) -> Referral:
+def everything(delivered: Referral, lee: Any, carla: User) -> Referral:
     """At least one record of every kind that the desk shows."""
     preservation.place_due()
+    terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
+    conflicts.resolve(
+        delivered.obligation.determination.finding, terms | {"id": jurisdictions.digest(terms)},
+        resolution="withhold", because="It bars.", by=carla,
+    )  # fmt: skip
     for model in KINDS:
         assert model._default_manager.exists(), model
     return delivered

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from compliance import determinations, findings
+from compliance import conflicts, determinations, findings
+from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.roles import Role, User
+from referrals.management import demo_samples
 
 Sits = Callable[[User], Any]
 
@@ -39,7 +41,9 @@ class TestPage:
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
         text = sits(carla).reads(proposed)
-        assert 'type="checkbox" name="take_up" value="fbi"' in text
+        assert 'type="radio" name="duty-bka" value="accept"' in text
+        assert 'type="radio" name="duty-bka" value="decline"' in text
+        assert 'type="checkbox" name="permission-fbi"' in text
         assert re.findall("<input[^>]* checked", text) == []
 
     def test_offers_no_choice_where_there_is_none(
@@ -55,7 +59,9 @@ class TestPage:
         determination = determinations.propose(confirmed)
         seat = sits(carla)
         text = seat.reads(determination)
-        assert "Permissions to take up" not in text
+        assert "Take up the permission" not in text
+        assert "Your signature makes this the outcome; say why nothing is referred." in text
+        assert "Why nothing is referred</label>" in text
         seat.takes(determination, "sign", because="Nothing is owed.")
         assert "It obliges to nothing." in seat.reads(determination)
 
@@ -67,11 +73,15 @@ class TestPage:
         assert "Counsel who neither recorded nor confirmed the finding decides." in text
 
 
+ACCEPTED = {"duty-bka": "accept", "duty-bka-because": "Every condition is met."}
+TAKEN_UP = {"permission-fbi": "on", "permission-fbi-because": "Lives are at stake."}
+
+
 class TestSign:
     def test_turns_every_firm_duty_into_an_obligation(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
-        page = sits(carla).takes(proposed, "sign", because="The duty holds.")
+        page = sits(carla).takes(proposed, "sign", because="The duty holds.", **ACCEPTED)
         proposed.refresh_from_db()
         assert (proposed.state, proposed.signed_by) == ("signed", carla)
         assert list(proposed.obligations.values_list("recipient", "kind")) == [("bka", "duty")]
@@ -83,28 +93,41 @@ class TestSign:
     def test_takes_up_the_permissions_that_counsel_ticked(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
-        sits(carla).takes(proposed, "sign", because="Lives are at stake.", take_up=["fbi"])
+        sits(carla).takes(proposed, "sign", because="Help now.", **ACCEPTED, **TAKEN_UP)
         kinds = proposed.obligations.order_by("recipient").values_list("recipient", "kind")
         assert list(kinds) == [("bka", "duty"), ("fbi", "permission")]
 
     def test_keeps_the_tick_and_the_words_when_it_is_refused(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
-        page = sits(carla).takes(proposed, "sign", because="", take_up=["fbi"])
+        page = sits(carla).takes(proposed, "sign", because="", **ACCEPTED, **TAKEN_UP)
         assert page.said == ["A reason is missing. Say in a sentence why you decide so."]
         text = page.content.decode()
         assert '<details class="step step-sign" open>' in text
-        assert len(re.findall('value="fbi"[^>]* checked', text)) == 1
+        assert len(re.findall("<input[^>]* checked", text)) == 2
+        assert "Every condition is met." in text
 
-    def test_refuses_a_permission_that_is_not_open(
+    def test_refuses_a_duty_that_is_left_undecided(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
-        page = sits(carla).takes(proposed, "sign", because="Why not?", take_up=["bka"])
-        assert page.said == [
-            "Permissions to take up: Select a valid choice. bka is not one of the available "
-            "choices."
-        ]
+        page = sits(carla).takes(proposed, "sign", because="Why not?", **TAKEN_UP)
+        assert page.said == ["Accept or decline the duty towards bka, with a reason."]
         assert not proposed.obligations.exists()
+
+    def test_refuses_a_choice_that_is_none(
+        self, sits: Sits, carla: User, proposed: Determination
+    ) -> None:
+        answers = ACCEPTED | {"duty-bka": "perhaps"}
+        page = sits(carla).takes(proposed, "sign", because="Why not?", **answers)
+        assert "Select a valid choice. perhaps is not one of" in page.said[0]
+        assert not proposed.obligations.exists()
+
+    def test_keeps_a_declined_duty_on_the_page_with_its_reason(
+        self, sits: Sits, carla: User, proposed: Determination
+    ) -> None:
+        answers = {"duty-bka": "decline", "duty-bka-because": "They know already."}
+        text = sits(carla).takes(proposed, "sign", because="No.", **answers).content.decode()
+        assert "(BKA), declined" in text or "declined <q>They know already.</q>" in text
 
     def test_changes_nothing_when_a_colleague_was_faster(
         self, sits: Sits, carla: User, dora: User, proposed: Determination
@@ -112,7 +135,7 @@ class TestSign:
         seat = sits(carla)
         seat.reads(proposed)
         determinations.decline(proposed, because="Known already.", by=dora)
-        page = seat.takes(proposed, "sign", because="The duty holds.")
+        page = seat.takes(proposed, "sign", because="The duty holds.", **ACCEPTED)
         assert page.said == [
             "Somebody else changed this record since you read it. Read it again, then decide."
         ]
@@ -150,6 +173,78 @@ class TestDecline:
         assert page.said == ["The determination is declined. Nothing leaves."]
         assert "<blockquote>A parody.</blockquote>" in page.content.decode()
         assert not proposed.obligations.exists()
+
+
+class TestConflict:
+    @pytest.fixture
+    def torn(
+        self, record: Callable[..., Finding], attach: Callable[..., Any], profile: ProviderProfile,
+        ben: User, worker: None,
+    ) -> Determination:  # fmt: skip
+        """A determination in which a German duty asks for what American law bars."""
+        finding = record(demo_samples.read("munich").facts)
+        attach(finding, b"a message", "message.txt", field_class="C_priv")
+        return determinations.propose(findings.confirm(finding, because="Real.", by=ben))
+
+    def decision(self, torn: Determination, **changes: str) -> dict[str, str]:
+        (conflict,) = torn.result["conflicts"]
+        told = {"resolution": "release", "because": "They consented.", "citation": "s.2702(b)(3)"}
+        return {"conflict": conflict["id"], **told} | changes
+
+    def test_is_decided_by_one_counsel_and_approved_by_another(
+        self, sits: Sits, carla: User, dora: User, torn: Determination
+    ) -> None:
+        first, second = sits(carla), sits(dora)
+        text = first.reads(torn)
+        assert "Counsel has not decided it yet." in text
+        assert re.findall("<input[^>]* checked", text) == []
+        page = first.takes(torn, "resolve", **self.decision(torn))
+        assert page.redirect_chain == [(f"/admin/compliance/determination/{torn.pk}/", 302)]
+        text = page.content.decode()
+        assert "they go: the bar does not bite</strong>, if a second counsel approves" in text
+        assert "<q>They consented.</q> s.2702(b)(3)" in text
+        assert "step-approve" not in text
+        decision = ConflictDecision.objects.get()
+        assert "step-approve" in second.reads(torn)
+        page = second.takes(decision, "approve")
+        assert "approved by dora" in page.content.decode()
+        assert "step-approve" not in page.content.decode()
+        assert "They consented." in second.reads(decision)
+
+    def test_keeps_the_classes_here_without_a_second_counsel(
+        self, sits: Sits, carla: User, torn: Determination
+    ) -> None:
+        page = sits(carla).takes(torn, "resolve", **self.decision(torn, resolution="withhold"))
+        text = page.content.decode()
+        assert "Decided <strong>they stay here</strong>." in text
+
+    def test_refuses_a_release_without_a_citation_and_an_unknown_conflict(
+        self, sits: Sits, carla: User, torn: Determination
+    ) -> None:
+        seat = sits(carla)
+        page = seat.takes(torn, "resolve", **self.decision(torn, citation=""))
+        assert page.said == ["Cite why the bar does not bite, in 1 to 500 characters."]
+        page = seat.takes(torn, "resolve", **self.decision(torn, conflict="0" * 64))
+        assert "Conflict: Select a valid choice." in page.said[0]
+        assert not ConflictDecision.objects.exists()
+
+    def test_shows_what_was_decided_before_on_the_same_conflict(
+        self, sits: Sits, carla: User, torn: Determination, record: Callable[..., Finding]
+    ) -> None:
+        (conflict,) = torn.result["conflicts"]
+        told = {"resolution": "withhold", "because": "No consent then."}
+        decision = conflicts.resolve(record(), conflict, **told, by=carla)
+        seat = sits(carla)
+        text = seat.reads(torn)
+        assert "Before, in another finding: <strong>they stay here</strong>" in text
+        assert "No consent then." in text
+        assert "Counsel has not decided it yet." in text
+        assert decision.finding.reference in seat.reads(decision)
+
+    def test_is_not_offered_where_there_is_none(
+        self, sits: Sits, carla: User, proposed: Determination
+    ) -> None:
+        assert "step-resolve" not in sits(carla).reads(proposed)
 
 
 class TestAnOldAnswer:
@@ -193,6 +288,7 @@ class TestWhatThePageTells:
 
     def test_where_laws_collide(self, telling: Callable[..., str]) -> None:
         conflict = {
+            "id": "0" * 64,
             "fields": ["TRAF", "SUB"],
             "duties": ["eu-dsa-18"],
             "prohibitions": ["us-sca-2702a"],

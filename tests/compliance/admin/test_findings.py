@@ -1,5 +1,6 @@
 """Findings at the desk: what people type, press and read, and what the desk answers."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
@@ -8,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from compliance import findings
+from compliance import determinations, findings
 from compliance.audit.entries import AuditEntry
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
 from compliance.roles import User
+from referrals.management import demo_samples
+from tests.cast import IMMINENT
 
 Sits = Callable[[User], Any]
 
@@ -22,10 +25,12 @@ TYPED = {
     "statement": STATEMENT,
     "suspicion_at": "2026-03-01T09:30",
     "belief_at": "2026-03-01T09:40:30",
+    "basis": "Two reviewers read it.",
     "zone": "Europe/Berlin",
     "ID": "account: @sample-1\nname: A: B\n",
     "values": "threat.imminent: true\nthreat.to: [life]",
     "source": "the post itself",
+    "reason": "It names an hour.",
 }
 
 
@@ -50,9 +55,10 @@ class TestRecord:
         assert page.redirect_chain == [(f"/admin/compliance/finding/{finding.pk}/", 302)]
         assert page.said == ["The finding is recorded. Attach its evidence next."]
         assert (finding.recorded_by, finding.statement) == (ana, STATEMENT)
-        assert finding.suspicion_at == datetime(2026, 3, 1, 8, 30, tzinfo=UTC)
-        assert finding.belief_at == datetime(2026, 3, 1, 8, 40, 30, tzinfo=UTC)
-        assert finding.actual_at is None
+        assert list(finding.rungs.values_list("rung", "reached_at", "basis")) == [
+            ("suspicion", datetime(2026, 3, 1, 8, 30, tzinfo=UTC), "Two reviewers read it."),
+            ("reasonable_belief", datetime(2026, 3, 1, 8, 40, 30, tzinfo=UTC), TYPED["basis"]),
+        ]
         assert finding.particulars == {"ID": {"account": "@sample-1", "name": "A: B"}}
         told = finding.facts.values_list("fact", "value", "source", "asserted_by")
         assert sorted(told) == [
@@ -79,7 +85,7 @@ class TestRecord:
     ) -> None:
         told = TYPED | {"suspicion_at": typed, "belief_at": "", "zone": zone}
         sits(ana).begins(Finding, "record", **told)
-        assert f"{Finding.objects.get().suspicion_at:%H:%M}" == hour
+        assert f"{Finding.objects.get().rungs.get().reached_at:%H:%M}" == hour
 
     @pytest.mark.parametrize(
         ("changes", "sentence"),
@@ -94,6 +100,7 @@ class TestRecord:
             ({"suspicion_at": "2025-03-30T02:30"}, "Give the time in UTC."),
             ({"belief_at": "2025-03-01T09:30"}, "A higher rung of knowledge cannot be older"),
             ({"belief_at": "2999-03-01T09:30"}, "A rung of knowledge cannot lie in the future."),
+            ({"basis": " "}, "Say what this judgement rests on, in 1 to 20000 characters."),
             ({"zone": "Factory"}, "Select a valid choice. Factory is not one of"),
             ({"ID": "nobody"}, "Write &#x27;nobody&#x27; as `name: value`, each name once."),
             ({"ID": "account:"}, "Write &#x27;account:&#x27; as"),
@@ -243,9 +250,16 @@ class TestAttach:
 class TestAssertFacts:
     def test_puts_them_on_record(self, sits: Sits, carla: User, finding: Finding) -> None:
         page = sits(carla).takes(
-            finding, "assert-facts", values="threat.to: []", source="A second reading."
-        )
+            finding,
+            "assert-facts",
+            values="threat.to: []",
+            source="A second reading.",
+            reason="So it says.",
+        )  # fmt: skip
         assert page.said == ["The facts are on record."]
+        text = page.content.decode()
+        assert "known to the source itself, not to us" in text
+        assert "<q>So it says.</q>" in text
         assert finding.facts.last().value == []
         open_set = "suspect.location: {known: [DE, FR], closed: false}"
         page = sits(carla).takes(finding, "assert-facts", values=open_set, source="A guess.")
@@ -266,7 +280,9 @@ class TestAssertFacts:
         self, sits: Sits, ana: User, finding: Finding, values: str, sentence: str
     ) -> None:
         before = finding.facts.count()
-        page = sits(ana).takes(finding, "assert-facts", values=values, source="My own eyes.")
+        page = sits(ana).takes(
+            finding, "assert-facts", values=values, source="My own eyes.", reason="Seen."
+        )
         assert (page.status_code, page.said) == (400, [sentence])
         text = page.content.decode()
         assert '<details class="step step-assert-facts" open>' in text
@@ -275,6 +291,49 @@ class TestAssertFacts:
         assert finding.facts.count() == before
 
 
+class TestClimb:
+    CLIMBED = {
+        "rung": "refuted", "reached_at": "2026-03-02T10:00", "zone": "Europe/Berlin",
+        "basis": "It is the poster of a play.",
+    }  # fmt: skip
+
+    @pytest.fixture
+    def finding(self, record: Callable[..., Finding]) -> Finding:
+        """A finding of which suspicion alone is on record."""
+        return record(rungs={"suspicion": datetime(2026, 3, 1, 9, 0, tzinfo=UTC)})
+
+    def test_puts_the_rung_and_its_basis_on_the_page(
+        self, sits: Sits, ana: User, ben: User, finding: Finding
+    ) -> None:
+        seat = sits(ana)
+        assert 'value="suspicion"' not in seat.reads(finding)
+        findings.confirm(finding, because="Seen.", by=ben)
+        finding.refresh_from_db()
+        page = seat.takes(finding, "climb", **self.CLIMBED)
+        assert page.said == ["The rung is on record. The law is asked again."]
+        text = page.content.decode()
+        assert text.index("Actual knowledge") < text.index("Refuted</span>")
+        assert '<time datetime="2026-03-02T09:00:00+00:00">' in text
+        assert "It is the poster of a play." in text
+        assert "step-climb" not in text
+
+    def test_keeps_what_was_typed_when_it_is_refused(
+        self, sits: Sits, ana: User, finding: Finding
+    ) -> None:
+        page = sits(ana).takes(finding, "climb", **self.CLIMBED | {"basis": ""})
+        assert page.said == ["Say what this judgement rests on, in 1 to 20000 characters."]
+        assert 'value="2026-03-02T10:00"' in page.content.decode()
+        assert finding.rungs.count() == 1
+
+    def test_is_not_shown_to_counsel_nor_on_a_dismissed_finding(
+        self, sits: Sits, ana: User, ben: User, carla: User, finding: Finding
+    ) -> None:
+        assert "step-climb" not in sits(carla).reads(finding)
+        findings.dismiss(finding, because="A parody.", by=ben)
+        assert "step-climb" not in sits(ana).reads(finding)
+
+
+SEEN = {"source": "My own eyes.", "reason": "Seen."}
 DECISIONS = [("confirm", "confirmed"), ("dismiss", "dismissed")]
 
 
@@ -441,6 +500,43 @@ class TestOpen:
         assert seat.browser.get(f"/admin/compliance/finding/{item.finding.pk}/").status_code == 403
         assert seat.takes(item, "open", purpose="Curious.").status_code == 403
         assert not View.objects.exists()
+
+
+class TestProvisional:
+    def test_shows_running_deadlines_and_open_questions_until_the_decision(
+        self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
+    ) -> None:
+        finding = record(IMMINENT)
+        seat = sits(ben)
+        text = seat.reads(finding)
+        assert '<span class="state">provisional</span>' in text
+        assert "Nothing leaves before a second reviewer confirms" in text
+        said = determinations.provisional(finding)
+        deadlines, questions = text.split("Open questions, most decisive first")
+        dues = sorted(each["due"] for each in said["reports"] if each["due"])
+        shown = re.findall(r'<time datetime="([^"]*)"><strong>', deadlines)
+        assert shown == [due.replace("Z", "+00:00") for due in dues] != []
+        assert "Bundeskriminalamt" in deadlines
+        asked = [each["fact"] for each in said["questions"]]
+        assert re.findall(r"<li>[^<]* <code>([a-z_.]+)</code>", questions) == asked != []
+        findings.confirm(finding, because="Seen.", by=ben)
+        assert "Running deadlines" not in seat.reads(finding)
+
+    def test_says_so_when_no_deadline_runs(
+        self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
+    ) -> None:
+        finding = record(demo_samples.read("historic").facts)
+        assert "No deadline runs." in sits(ben).reads(finding)
+
+    def test_says_so_when_the_law_cannot_read_the_facts(
+        self, sits: Sits, ana: User, finding: Finding, worker: None
+    ) -> None:
+        FactAssertion.objects.create(
+            finding=finding, fact="threat.to", value="gone", source="x", asserted_by=ana
+        )
+        text = sits(ana).reads(finding)
+        assert "The law cannot read the facts on record. Assert them anew." in text
+        assert "Running deadlines" not in text
 
 
 class TestPage:

@@ -29,10 +29,11 @@ JOURNEY: dict[str, Any] = {
 class TestTheGoldenCases:
     def test_are_all_judged_and_none_differs(self, law: RuleSet, golden: dict[str, Case]) -> None:
         verdicts = {name: judge(law, case) for name, case in golden.items()}
-        assert {name for name, each in verdicts.items() if each.status == "journey"} == {
-            *JOURNEYS.split()
-        }
-        assert {name: each.differences for name, each in verdicts.items() if each.differences} == {}
+        assert [each.differences for each in verdicts.values() if each.differences] == []
+        journeys = {name for name, each in verdicts.items() if each.status == "journey"}
+        assert journeys == {*JOURNEYS.split()}
+        passed = {name for name, each in verdicts.items() if each.status == "passed"}
+        assert passed | journeys == verdicts.keys()
 
     def test_are_the_same_for_every_run(self, law: RuleSet, golden: dict[str, Case]) -> None:
         again = cases.read(law, releases.shipped_cases())
@@ -139,7 +140,8 @@ class TestAFalseExpectation:
     def test_of_who_is_not_told_forgives_a_simulation(
         self, law: RuleSet, golden: dict[str, Case]
     ) -> None:
-        assert judge(law, changed(golden["G17"], absent_reports_to=["fbi"])).status == "passed"
+        verdict = judge(law, changed(golden["G17"], absent_reports_to=["fbi"]))
+        assert verdict.status == "passed"
 
     @pytest.mark.parametrize(
         ("barred", "key", "found"),
@@ -287,6 +289,30 @@ class TestASample:
         )
         assert verdict.status == "differs"
 
+    @pytest.mark.parametrize(
+        "expect",
+        [
+            {"rules": {"de-stgb-138": "holds"}},
+            {"reports": [{"to": "fbi", "kind": "duty", "because": ["de-stgb-138", "xx-duty"]}]},
+            {"silence": {"towards": ["public"], "until": None, "because": ["uk-tact-39"]}},
+            {"conflicts": [{
+                "to": "fbi", "fields": ["ID"], "duties": ["xx-duty"],
+                "prohibitions": ["uk-tact-39"],
+            }]},
+            {"conflicts": [{
+                "to": "fbi", "fields": ["ID"], "duties": ["nz-tsa-43"], "prohibitions": ["xx-bar"],
+            }]},
+        ],
+        ids=["outcome", "report", "silence", "prohibition", "duty"],
+    )  # fmt: skip
+    def test_that_names_a_law_which_is_not_there_is_refused_wherever_it_does(
+        self, rules: RuleSet, expect: dict[str, Any]
+    ) -> None:
+        with pytest.raises(Problems, match=r"the rule '(de-stgb-138|uk-tact-39|nz-tsa-43)'"):
+            self.judged(rules, expect)
+        with pytest.raises(Problems, match=r"the rule 'nz-tsa-43'"):
+            self.judged(rules, {"human": ["minor"]}, simulate=["nz-tsa-43"])
+
     def test_that_is_a_journey_is_counted_and_not_judged(self, rules: RuleSet) -> None:
         journey = {
             "id": "J1", "title": "A journey", "kind": "journey",
@@ -339,7 +365,7 @@ class TestRead:
                 {"then": ["it is refused"]},
                 "then: a determine case has no 'then'; nothing would compare it.",
             ),
-            # A law that is not there, wherever it is named.
+            # A slip in a name would be taken for a law that is not shipped yet.
             (
                 {"expect": {"rules": {"eu-dsa-81": "holds"}}},
                 "expect.rules: the rule 'eu-dsa-81' is not known; did you mean 'eu-dsa-18'.",
@@ -362,24 +388,6 @@ class TestRead:
                 {"expect": {"reports": [{"to": "bka", "because": ["eu-dsa-19"]}]}},
                 "expect.reports[0].because: the rule 'eu-dsa-19' is not known; did you "
                 "mean 'eu-dsa-18'.",
-            ),
-            (
-                {"expect": {"silence": {
-                    "towards": ["public"], "until": None, "because": ["uk-tact-93"],
-                }}},
-                "expect.silence.because: the rule 'uk-tact-93' is not known; did you mean "
-                "'uk-tact-39'.",
-            ),
-            *(
-                (
-                    {"expect": {"conflicts": [{
-                        "to": "bka", "fields": ["ID"], "duties": ["eu-dsa-18"],
-                        "prohibitions": ["us-sca-block"], side: ["us-sca-blok"],
-                    }]}},
-                    f"expect.conflicts[0].{side}: the rule 'us-sca-blok' is not known; did you "
-                    "mean 'us-sca-block'.",
-                )
-                for side in ("duties", "prohibitions")
             ),
             # A report is addressed to the desk that stands for it, never to its other name.
             (

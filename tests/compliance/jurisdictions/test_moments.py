@@ -53,6 +53,13 @@ ADOPTED = [
     {"from": "2026-02-10", "status": "preview"},
     {"from": "2026-02-12", "status": "in_force"},
 ]
+REVIVED = [
+    {"from": "2026-02-10", "status": "suspended"},
+    {
+        "from": "2026-02-12", "status": "sunset",
+        "renewal": {"fact": "threat.imminent", "is": True},
+    },
+]  # fmt: skip
 ENDED = [
     {"from": "2026-02-10", "status": "in_force"},
     {"from": "2026-02-12", "status": "superseded", "successor": "xx-other"},
@@ -96,6 +103,8 @@ class TestAnEventRule:
                 SUSPENDED_IN_BETWEEN, {"suspicion": at(13), "new_event": [at(15)]},
                 "holds", at(15), at(15, 1),
             ),
+            # A law that has an end is law until then.
+            (REVIVED, {"suspicion": at(11), "new_event": [at(13)]}, "holds", at(13), at(13, 1)),
             (ENDED, {"suspicion": at(11)}, "holds", at(11), at(11, 1)),
             (ENDED, {"suspicion": at(12)}, "not_in_force", at(12), None),
             # A bill is no law: what happens once it is enacted is judged by the enacted law.
