@@ -282,9 +282,8 @@ class TestTest:
         assert "G02: passed" in lines
         assert "G19: journey" in lines
         assert "us-2258a-holds: passed" in lines
-        assert re.fullmatch(
-            r"\d+ passed, .*\d differ, 5 journeys \(tested as journeys\)", lines[-1]
-        )
+        passed = len(lines) - 6
+        assert lines[-1] == f"{passed} passed, 0 differ, 5 journeys (tested as journeys)"
 
     def test_prints_every_verdict_as_data(self, run: Run, law: RuleSet) -> None:
         said = json.loads(run("test", "--json"))
