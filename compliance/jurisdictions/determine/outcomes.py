@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Rule
+from compliance.jurisdictions.book import Compiled, Rule
 from compliance.jurisdictions.determine.moments import Moment, Situation, moment, written
-from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Condition, Facts
+from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
 LIVE = ("in_force", "preview", "sunset")
 STRENGTH = ("holds", "undetermined", "suspended", "simulated", "not_in_force", "fails")
@@ -40,13 +39,13 @@ class Outcome:
         return NAMES[self.value] if self.live or self.simulated else "not_in_force"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> Compiled:
         """Return what had to hold, the renewal of a sunset version included."""
-        return self.moment.edition.condition
+        return self.moment.edition.compiled
 
     def needs(self, facts: Facts) -> frozenset[str]:
         """Return the facts that leave the rule open."""
-        return logic.needs(self.condition, facts) if self.value == UNDETERMINED else frozenset()
+        return self.condition.needs(facts) if self.value == UNDETERMINED else frozenset()
 
 
 def outcomes(situation: Situation) -> dict[str, Outcome]:
@@ -58,12 +57,17 @@ def outcomes(situation: Situation) -> dict[str, Outcome]:
     }
 
 
+def having(situation: Situation, found: Mapping[str, Outcome], effect: str) -> list[Outcome]:
+    """Return the outcomes of the rules that have an effect."""
+    return [found[name] for name in situation.rules.effects.get(effect, ())]
+
+
 def _outcome(rule: Rule, situation: Situation) -> Outcome:
     at = moment(rule, situation)
     named = at.edition.status == "proposed" and not situation.simulate.isdisjoint(
         (rule.id, rule.record)
     )
-    return Outcome(rule, at, at.edition.weigh(situation.facts), named)
+    return Outcome(rule, at, at.edition.compiled.weigh(situation.facts), named)
 
 
 def of_records(

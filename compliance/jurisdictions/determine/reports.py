@@ -1,17 +1,17 @@
 """Reports: who is told, how surely, by when, with which classes of data, and where laws clash."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import HOME_STATE, digest
+from compliance.jurisdictions.book import HOME_STATE, Step, digest
 from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
-from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.determine.release import Asked, Desk, Release
-from compliance.jurisdictions.logic import FAILS, HOLDS
+from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
 
@@ -50,8 +50,8 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
     """Return every rule's wishes; an alternative goes where a firm duty goes already."""
     made = [
         claim
-        for outcome in found.values()
-        if "report" in outcome.rule.then and outcome.is_open
+        for outcome in having(situation, found, "report")
+        if outcome.is_open
         for claim in _claims_of(outcome, situation)
     ]
     firm = {claim.to for claim in made if claim.is_firm_duty and not claim.choices}
@@ -64,12 +64,12 @@ def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
         return frozenset()
     wanted = outcome.needs(situation.facts)
     if when := periods.open_extension(outcome, situation):
-        wanted |= logic.needs(when, situation.facts)
-    for step, taken, asked in _steps(outcome, situation):
-        if taken != FAILS:
-            wanted |= asked
-            for recipient in step["recipients"]:
-                wanted |= _countries(recipient, situation)[1]
+        wanted |= when.needs(situation.facts)
+    for step, value, _ in _taken(outcome, situation):
+        if value == UNDETERMINED:
+            wanted |= step.when.needs(situation.facts)
+        for recipient in step.recipients:
+            wanted |= _countries(recipient, situation)[1]
     return wanted
 
 
@@ -129,33 +129,29 @@ def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
 
 def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
     made = []
-    for step, taken, _ in _steps(outcome, situation):
-        if taken == FAILS:
-            continue
+    due = deadline(outcome, situation)
+    for step, _, taken in _taken(outcome, situation):
         strength = min(outcome.value, taken)
-        desks = _desks(step["recipients"], situation)
-        due = deadline(outcome, situation)
-        if step["way"] == "any_of":
+        desks = _desks(step.recipients, situation)
+        if step.way == "any_of":
             made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:
             made += [Claim(outcome, to, strength, due) for to in desks]
     return made
 
 
-def _steps(
-    outcome: Outcome, situation: Situation
-) -> list[tuple[Mapping[str, Any], int, frozenset[str]]]:
-    """Return the steps of a chain, whether each is taken, and what its condition still needs.
+def _taken(outcome: Outcome, situation: Situation) -> Iterator[tuple[Step, int, int]]:
+    """Yield the steps that are or may be taken, what each condition weighs, and how surely.
 
     A step is taken when its condition holds and that of every earlier one fails.
     """
-    walked, untaken = [], HOLDS
-    for step in outcome.rule.then.get("report", {"steps": ()})["steps"]:
-        when = step["when"] or {"all": []}
-        value = logic.weigh(when, situation.facts)
-        walked.append((step, min(untaken, value), logic.needs(when, situation.facts)))
+    untaken = HOLDS
+    for step in outcome.rule.steps:
+        value = step.when.weigh(situation.facts)
+        taken = min(untaken, value)
+        if taken != FAILS:
+            yield step, value, taken
         untaken = min(untaken, -value)
-    return walked
 
 
 def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
@@ -224,6 +220,8 @@ def _conflicts(
     report: Mapping[str, Any], group: list[Claim], asked: Asked, release: Release, to: Desk
 ) -> list[dict[str, Any]]:
     """Return where a firm duty of statute asks for a class that a prohibition bars."""
+    if not release.reaching(to)[0]:
+        return []
     clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
     owed = _asked_by(duties, release)
