@@ -47,10 +47,11 @@ def seeking(condition: Condition) -> Seek:
     if "fact" in condition:
         name = frozenset([condition["fact"]])
         return lambda facts: name
-    branch = branch_of(condition)
-    parts = [(compiled(part), seeking(part)) for part in _flat(branch, condition)]
-    return lambda facts: frozenset().union(
-        *[seek(facts) for weighed, seek in parts if weighed(facts) == UNDETERMINED]
+    parts = [*_flat(branch_of(condition), condition)]
+    plain = frozenset(part["fact"] for part in parts if _is_open_while_unknown(part))
+    others = [(compiled(part), seeking(part)) for part in parts if not _is_open_while_unknown(part)]
+    return lambda facts: plain.difference(facts).union(
+        *[seek(facts) for weighed, seek in others if weighed(facts) == UNDETERMINED]
     )
 
 
@@ -123,6 +124,11 @@ def _open(condition: Condition, facts: Facts) -> tuple[int, frozenset[str]]:
         value = _fold(branch, [value for value, _ in parts])
         wanted = frozenset().union(*(facts for _, facts in parts))
     return value, wanted if value == UNDETERMINED else frozenset()
+
+
+def _is_open_while_unknown(part: Condition) -> bool:
+    """Return whether a part is a test that nothing but the value of its fact can settle."""
+    return "fact" in part and "presume" not in part and part["op"] not in _INCLUDE
 
 
 def _leaf(leaf: Condition, facts: Facts) -> int:

@@ -26,9 +26,13 @@ class Compiled:
         return logic.seeking(self.condition)
 
     @cached_property
-    def presuming(self) -> tuple[Condition, ...]:
-        """Return the tests that have an answer while nothing is known."""
-        return tuple(leaf for leaf in logic.leaves(self.condition) if "presume" in leaf)
+    def presumed(self) -> list[tuple[str, Any]]:
+        """Return the facts that are presumed while nothing is known, and the value of each."""
+        return [
+            (leaf["fact"], () if leaf["op"].startswith("includes") else not leaf["value"])
+            for leaf in logic.leaves(self.condition)
+            if "presume" in leaf
+        ]
 
     @cached_property
     def named(self) -> dict[str, set[Any]]:
@@ -153,6 +157,13 @@ class RuleSet:
         for name in sorted(self.rules):
             found.setdefault(self.rules[name].record, []).append(self.rules[name])
         return found
+
+    @cached_property
+    def desks(self) -> dict[str, Mapping[str, Any]]:
+        """Return the authorities, and as `name@?` one of those that each Member State has."""
+        named = [name for name in sorted(self.authorities, reverse=True) if "@" in name]
+        unknown = {f"{name.partition('@')[0]}@?": self.authorities[name] for name in named}
+        return {**unknown, **self.authorities}
 
     @cached_property
     def effects(self) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -74,12 +75,15 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
 
     Most decisive is what settles most rules alone, then what is needed for most.
     """
-    wanted: dict[str, set[str]] = {}
-    alone: dict[str, int] = {}
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    alone: Counter[str] = Counter()
     for name, facts in needs.items():
-        for fact in facts | _missing_clock(found[name], situation):
-            wanted.setdefault(fact, set()).add(found[name].rule.record)
-            alone[fact] = alone.get(fact, 0) + (len(facts) == 1)
+        outcome = found[name]
+        asked = facts | _missing_clock(outcome, situation) if outcome.is_open else facts
+        for fact in asked:
+            wanted[fact].add(outcome.rule.record)
+        if len(facts) == 1:
+            alone.update(asked)
     order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
@@ -88,19 +92,24 @@ def assumed(
     situation: Situation, found: Found, made: Iterable[Claim], release: Release
 ) -> list[dict[str, Any]]:
     """Return every presumption and fail-safe that was used."""
-    used: set[Used] = set()
+    used: set[Used] = {
+        (name, value, each.rule.record)
+        for each in found.values()
+        if each.live
+        for name, value in each.condition.presumed
+        if name not in situation.facts
+    }
     if "threat.imminent" not in situation.facts and any(claim.due for claim in made):
         used.add(("threat.imminent", True, "timer"))
     if release.content_is_private and "C_pub" in release.available:
         used.add(("item.visibility", "C_priv", "release"))
     for to in {claim.to for claim in made}:
         used.update(release.open_places(desk(situation, to)))
-    for each in found.values():
-        if each.live:
-            used.update(_presumptions(each, situation))
+    for each in having(situation, found, "silence"):
         if when := periods.open_extension(each, situation):
             used.update(_safe_values(each, when, situation))
-        if each.live and each.value == UNDETERMINED and _is_for_safety(each):
+    for each in found.values():
+        if each.value == UNDETERMINED and each.live and _is_for_safety(each):
             used.update(_safe_values(each, each.condition, situation))
     return [_assumption(*each) for each in sorted(used, key=_rank)]
 
@@ -156,9 +165,9 @@ def _without_basis(situation: Situation, found: Found) -> Iterable[tuple[str, st
     """Yield what is kept, or was removed, without a law that asks to keep it any longer."""
     kept = preserve(situation, found) or {"until": ""}
     over = kept["until"] <= written(situation.rule_time)  # "open" is later than any time
-    for each in found.values():
+    for each in having(situation, found, "unkept"):
         if over and each.live and each.value == HOLDS:
-            yield from ((reason, each.rule.record) for reason in each.rule.then.get("unkept", ()))
+            yield from ((reason, each.rule.record) for reason in each.rule.then["unkept"])
     for each in _with(situation, found, "preserve"):
         last = periods.end(each, "preserve", situation) == kept["until"]
         if over or (last and periods.renewals(each, "preserve", situation)[1]):
@@ -166,10 +175,11 @@ def _without_basis(situation: Situation, found: Found) -> Iterable[tuple[str, st
 
 
 def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tuple[str, str]]:
-    for name, each in found.items():
+    for each in having(situation, found, "human"):
         if each.live and each.value == HOLDS:
-            yield from ((reason, each.rule.record) for reason in each.rule.then.get("human", ()))
-        for entry in each.rule.open if each.live else ():
+            yield from ((reason, each.rule.record) for reason in each.rule.then["human"])
+    for name, each in found.items():
+        for entry in each.rule.open if each.applies else ():
             asked = entry["fact"] in needs[name]
             if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
@@ -192,12 +202,12 @@ def _knows_an_excuse(rule: Rule) -> bool:
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
-    for each in found.values():
+    for each in [each for each in found.values() if each.value != FAILS]:
         if each.status == "preview" and each.value == HOLDS:
             yield "preview_rule", each.rule.record
-        if each.status == "suspended" and each.value != FAILS:
+        if each.status == "suspended":
             yield "suspended_rule", each.rule.record
-        if each.status == "sunset" and each.value != FAILS and _unconfirmed(each, situation):
+        if each.status == "sunset" and _unconfirmed(each, situation):
             yield "unknown_validity", each.rule.record
 
 
@@ -207,18 +217,11 @@ def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    if not outcome.is_open or outcome.moment.start is not None or not outcome.rule.clock:
+    if outcome.moment.start is not None or not outcome.rule.clock:
         return frozenset()
     limited = outcome.rule.then.get("report", {}).get("deadline")
     clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
     return frozenset([clock] if limited else [])
-
-
-def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[Used]:
-    for leaf in outcome.condition.presuming:
-        if leaf["fact"] not in situation.facts:
-            value = () if leaf["op"].startswith("includes") else not leaf["value"]
-            yield leaf["fact"], value, outcome.rule.record
 
 
 def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) -> Iterable[Used]:
@@ -245,4 +248,6 @@ def _keeping(
 
 
 def _values(fact: Fact) -> tuple[Any, ...]:
-    return {"bool": (False, True), "choice": fact.values}.get(fact.type, ())
+    if fact.type == "choice":
+        return fact.values
+    return (False, True) if fact.type == "bool" else ()

@@ -57,20 +57,22 @@ class Release:
 
     def barred(self) -> dict[str, list[str]]:
         """Return the available classes that a prohibition bars, per recipient class."""
-        return {
-            kind: [field for field in self.available if self.barring(field, Desk(kind))]
-            for kind in self.words.recipient_classes
-        }
+        return {kind: self._barred(Desk(kind)) for kind in self.words.recipient_classes}
 
     def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""
-        codes = {field: self._code(field, asked, desk) for field in self.available}
-        withheld = {field: code for field, code in codes.items() if code}
+        withheld = {
+            field: "standing" if field in self.words.standing else "not_required"
+            for field in self.available
+            if not self._wanted(field, asked)
+        }
+        if any(self.reaching(desk)):
+            withheld = dict(sorted((withheld | self._stripped(asked, desk)).items()))
         return [field for field in self.available if field not in withheld], withheld
 
     def reasons(self, asked: Asked, desk: Desk) -> Iterable[tuple[str, str]]:
         """Yield what a person must do about what is withheld, and the record that says so."""
-        for field in self.available:
+        for field in self.available if self.reaching(desk)[0] else ():
             for bar in self.barring(field, desk, asked.get(field, ())):
                 rests = self._rests(bar, desk)
                 yield from (
@@ -86,6 +88,10 @@ class Release:
                 known, closed = self._countries(name)
                 if not closed and self._is_outside(bar, desk):
                     yield name, tuple(sorted(known)), bar.rule.record
+
+    def _barred(self, desk: Desk) -> list[str]:
+        reached = self.available if self.reaching(desk)[0] else []
+        return [field for field in reached if self.barring(field, desk)]
 
     def _barring(self, field: str, desk: Desk, asker: str) -> list[Outcome]:
         cell = (field, desk, asker)
@@ -118,16 +124,16 @@ class Release:
             return frozenset(self.words.lists[name]), True
         return members(self.facts.get(name, {"known": [], "closed": False}))
 
-    def _code(self, field: str, asked: Asked, desk: Desk) -> str | None:
-        bars = self.barring(field, desk, asked.get(field, ()))
-        policies = [each for each in self.reaching(desk)[1] if _strips(each, field)]
-        for stripping in (bars, policies):
-            if stripping:
-                codes = {code for each in stripping for code in self._codes(each, desk)}
-                return next(code for code in self.words.codes if code in codes)
-        if field in self.words.standing:
-            return "standing"
-        return None if field in asked else "not_required"
+    def _stripped(self, asked: Asked, desk: Desk) -> dict[str, str]:
+        """Return a code for each available class that is barred, or kept back by a policy."""
+        stripped, policies = {}, self.reaching(desk)[1]
+        for field in self.available:
+            bars = self.barring(field, desk, asked.get(field, ()))
+            stripping = bars or [each for each in policies if _strips(each, field)]
+            codes = {code for each in stripping for code in self._codes(each, desk)}
+            if codes:
+                stripped[field] = next(code for code in self.words.codes if code in codes)
+        return stripped
 
     def _codes(self, bar: Outcome, desk: Desk) -> list[str]:
         rests = [each.rule.then["lift"]["rest"]["code"] for each in self._rests(bar, desk)]

@@ -1,9 +1,8 @@
 """Reports: who is told, how surely, by when, with which classes of data, and where laws clash."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book import HOME_STATE, Step, digest
@@ -16,8 +15,7 @@ from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What one rule wants one recipient to be told."""
 
     outcome: Outcome
@@ -69,7 +67,8 @@ def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
         if value == UNDETERMINED:
             wanted |= step.when.needs(situation.facts)
         for recipient in step.recipients:
-            wanted |= _countries(recipient, situation)[1]
+            if "each_of" in recipient:
+                wanted |= _countries(recipient, situation)[1]
     return wanted
 
 
@@ -108,9 +107,8 @@ def merged(
 
 def desk(situation: Situation, to: str) -> Desk:
     """Return a recipient as bars see it; a State not yet known is as any other Member State."""
-    desks = situation.rules.authorities
-    name = to if to in desks else min(each for each in desks if each.startswith(to.rstrip("?")))
-    return Desk(str(desks[name]["class"]), str(desks[name]["country"]))
+    known = situation.rules.desks[to]
+    return Desk(known["class"], known["country"])
 
 
 def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
@@ -158,9 +156,12 @@ def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[st
     """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
     named: list[str] = []
     for recipient in recipients:
-        states, missing = _countries(recipient, situation)
-        names = [f"{recipient['authority']}@{state}" for state in [*states, *"?" * bool(missing)]]
-        named += names if "each_of" in recipient else [recipient["authority"]]
+        authority = recipient["authority"]
+        if "each_of" in recipient:
+            states, missing = _countries(recipient, situation)
+            named += [f"{authority}@{state}" for state in [*states, *"?" * bool(missing)]]
+        else:
+            named.append(authority)
     desks = situation.rules.authorities
     addressed = [desks.get(name, {}).get("same_as", name) for name in named]
     return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
@@ -172,7 +173,7 @@ def _countries(
     """Return the known Member States of a recipient, and the facts that could name another."""
     known: set[str] = set()
     missing: frozenset[str] = frozenset()
-    for name in recipient.get("each_of", ()):
+    for name in recipient["each_of"]:
         if name == HOME_STATE:
             states, wanted = home_state(situation)
         else:
@@ -186,7 +187,7 @@ def _countries(
 
 def _chosen(claim: Claim, firm: set[str]) -> Claim:
     choice = next((desk for desk in claim.choices if desk in firm), claim.choices[0])
-    return replace(claim, to=choice)
+    return claim._replace(to=choice)
 
 
 def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dict[str, Any]:
