@@ -1,6 +1,6 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -76,14 +76,13 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     Most decisive is what settles most rules alone, then what is needed for most.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    alone: Counter[str] = Counter()
+    alone: defaultdict[str, int] = defaultdict(int)
     for name, facts in needs.items():
         outcome = found[name]
         asked = facts | _missing_clock(outcome, situation) if outcome.is_open else facts
         for fact in asked:
             wanted[fact].add(outcome.rule.record)
-        if len(facts) == 1:
-            alone.update(asked)
+            alone[fact] += len(facts) == 1
     order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
@@ -237,14 +236,13 @@ def _keeping(
     condition: Compiled, name: str, values: tuple[Any, ...], situation: Situation
 ) -> list[Any]:
     """Return the values of a fact with which a condition does not fail."""
-    tested = condition.named[name]
-    others = [each for each in values if each not in tested]
-    tried = [each for each in values if each in tested] + others[:1]
-    facts = situation.facts
-    failing = {each for each in tried if condition.weigh({**facts, name: each}) == FAILS}
-    if failing.issuperset(others[:1]):
-        failing.update(others)
-    return [each for each in values if each not in failing]
+    tested, facts = condition.named[name], dict(situation.facts)
+    other = next((each for each in values if each not in tested), None)  # as any other would do
+    keeps: dict[Any, bool] = {}
+    for each in (*tested, other) if values else ():
+        facts[name] = each
+        keeps[each] = condition.weigh(facts) != FAILS
+    return [each for each in values if keeps.get(each, keeps[other])]
 
 
 def _values(fact: Fact) -> tuple[Any, ...]:

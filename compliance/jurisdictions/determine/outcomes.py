@@ -84,9 +84,10 @@ def of_records(
 
 
 def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    strongest = min(parts, key=lambda name: (STRENGTH.index(parts[name]["outcome"]), name))
+    """Return a record as the strongest of its parts, which are in order; the first of equals."""
+    strongest = min(parts.values(), key=lambda part: STRENGTH.index(part["outcome"]))
     union = sorted({fact for part in parts.values() for fact in part["needs"]})
-    return {**parts[strongest], "needs": union, "parts": sorted(parts)}
+    return {**strongest, "needs": union, "parts": list(parts)}
 
 
 def _said(outcome: Outcome, needs: frozenset[str]) -> dict[str, Any]:

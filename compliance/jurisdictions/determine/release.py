@@ -57,7 +57,8 @@ class Release:
 
     def barred(self) -> dict[str, list[str]]:
         """Return the available classes that a prohibition bars, per recipient class."""
-        return {kind: self._barred(Desk(kind)) for kind in self.words.recipient_classes}
+        kinds = self.words.recipient_classes
+        return {kind: self._barred(Desk(kind)) if self.prohibitions else [] for kind in kinds}
 
     def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""

@@ -57,9 +57,7 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
 
 
 def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    """Return the facts that leave a rule, or the choice of its recipients, open."""
-    if not outcome.is_open:
-        return frozenset()
+    """Return the facts that leave an open rule, or the choice of its recipients, open."""
     wanted = outcome.needs(situation.facts)
     if when := periods.open_extension(outcome, situation):
         wanted |= when.needs(situation.facts)
