@@ -195,6 +195,19 @@ def reproduce(determination: Determination) -> str:
     return str(answers.say(rules, determination.snapshot, determination.rule_time)["sha256"])
 
 
+def legal_basis(obligation: Obligation) -> list[dict[str, str]]:
+    """Return what a recipient is told of the law: each rule that asks for its report, no more.
+
+    `[{"rule", "title", "cite"}]`, as the release has them on which counsel signed.
+    """
+    rules = releases.rules_of(obligation.determination.release)
+    asking = [rule for record in obligation.because for rule in rules.records[record]]
+    return [
+        {"rule": rule.record, "title": rule.title, "cite": rule.cite}
+        for rule in {rule.record: rule for rule in asking if "report" in rule.then}.values()
+    ]
+
+
 @audit.attributed
 @transaction.atomic
 def sign(

@@ -117,7 +117,8 @@ def approve(
     """Approve a colleague's change and all that it was checked beside: a release from then on.
 
     Without `active_from` it begins at once. Raises SamePerson, Stale if something beside it was
-    rejected, and Malformed if the law does not read or a golden case differs.
+    rejected, and Malformed if the law does not read, a golden case differs or the check finds a
+    fault.
     """
     roles.require(by, Permission.APPROVE_RULES)
     if not is_second(change, by):
@@ -242,11 +243,19 @@ class _Amendment:
             raise _malformed(problems) from problems
         if differing := [verdict.id for verdict in verdicts if verdict.status == "differs"]:
             raise Malformed(f"Golden cases differ: {', '.join(differing)}. Change them as well.")
+        found = solve.findings(releases.read(amended))
+        if faults := [_fault(each) for each in found if solve.is_refused(each)]:
+            raise Malformed("\n".join(faults))
         return amended
 
     def _numbers(self, release: Release | None) -> dict[str, int]:
         entries = release.manifest if release else []
         return {each["key"]: each["number"] for each in entries if each["key"] in self.texts}
+
+
+def _fault(finding: Mapping[str, Any]) -> str:
+    """Return in one sentence what the check found, of which rule."""
+    return f"{finding['rule'] or 'The law'}: {finding['finding']}."
 
 
 def _latest_texts() -> dict[str, str]:

@@ -1,6 +1,8 @@
 """Releases: the law that counts at a moment, and how the shipped texts become part of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 
 from django.db import models, transaction
@@ -71,11 +73,31 @@ def take_in_due() -> int:
     return 1
 
 
-def rules() -> RuleSet:
-    """Return the law in force now. It costs one query, and is read once per process.
+_steady: ContextVar[list[RuleSet] | None] = ContextVar("steady", default=None)
 
-    Shipped texts that are not on record yet count as `current` would put them there.
-    """
+
+@contextmanager
+def steady() -> Iterator[None]:
+    """Let one page speak of one law: what `rules` answers first, it answers until the end."""
+    token = _steady.set([])
+    try:
+        yield
+    finally:
+        _steady.reset(token)
+
+
+def rules() -> RuleSet:
+    """Return the law in force now. It costs one query, and is read once per process."""
+    page = _steady.get()
+    if page is None:
+        return _rules()
+    if not page:
+        page.append(_rules())
+    return page[0]
+
+
+def _rules() -> RuleSet:
+    """Return the law in force; shipped texts not on record count as `current` would put them."""
     begun = Release.objects.filter(active_from__lte=timezone.now())
     counts = begun.values_list("sha256", "shipped_sha256").first()
     if counts and counts[0] in _kept and counts[1] == documents.shipped().sha256:
@@ -103,10 +125,13 @@ _kept: dict[object, RuleSet] = {}
 def rules_of(release: Release) -> RuleSet:
     """Return the law of a release, for determining anew what rested on it.
 
-    Raises Tampered if a text is not the one that was approved.
+    Raises Tampered if a text is not the one that was approved, and WrongState if the texts were
+    never put on record: that began with the documents of law.
     """
     law = _kept.get(release.sha256)
     if law is None:
+        if not release.manifest:
+            raise WrongState(f"The texts of {release} were never put on record.")
         law = read(dump(release))
         if law.sha256 != release.sha256:
             raise Tampered(f"The law of {release} does not match its approved hash.")

@@ -1,4 +1,4 @@
-"""Middleware: who acts in this request, and what a page of ours may load."""
+"""Middleware: who acts in this request, which law it speaks of, and what a page may load."""
 
 from collections.abc import Callable
 from ipaddress import ip_address
@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
 
+from compliance import releases
 from compliance.audit.context import Acting, acting_late, client_ref, new_cid, user_ref
 
 Handler = Callable[[HttpRequest], HttpResponseBase]
@@ -46,6 +47,19 @@ class WhoActs:
             return Acting(user_ref(user) if user else "anonymous", user, cid, remote_addr=address)
 
         with acting_late(ask):
+            return self.handler(request)
+
+
+class OneLaw:
+    """Let a page that only reads speak of one law, though another may begin meanwhile."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in ("GET", "HEAD"):
+            return self.handler(request)
+        with releases.steady():
             return self.handler(request)
 
 

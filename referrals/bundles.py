@@ -14,10 +14,10 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from compliance import audit, evidence, lifecycle
+from compliance import audit, determinations, evidence, lifecycle
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination
+from compliance.determinations import Determination, Obligation
 from compliance.errors import KeyUnusable, Tampered
 from compliance.evidence import Item
 from compliance.roles import User
@@ -182,7 +182,7 @@ def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[s
         "environment": referral.agency.environment,
         "agency": referral.agency.authority,
         "sealed_to": key.fingerprint,
-        "law": _law(determination, obligation.because),
+        "law": _law(obligation),
         "kind": obligation.kind,
         "statement": finding.statement if "SUSP" in released else None,
         "particulars": {
@@ -215,10 +215,11 @@ def allowed_signers() -> str:
     return f"{line}\n"
 
 
-def _law(determination: Determination, because: list[str]) -> dict[str, Any]:
+def _law(obligation: Obligation) -> dict[str, Any]:
+    determination = obligation.determination
     return {
         "release": determination.release.sha256,
-        "rules": because,
+        "rules": determinations.legal_basis(obligation),
         "rule_time": determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "result": determination.result_sha256,
     }

@@ -14,6 +14,8 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
+from compliance import documents
+
 Rows = dict[str, list[tuple[Any, ...]]]
 BUILDERS: dict[str, Callable[["Stage"], Any]] = {}
 
@@ -43,7 +45,7 @@ class Stage:
 
     def set(self, names: list[str]) -> None:
         """Set the stage with these records, and with all that they rest on."""
-        key = (*sorted(names), _types())
+        key = (*sorted(names), _types(), documents.shipped().sha256)
         scene = self.scenes.get(key)
         if scene:
             _put(scene.rows)

@@ -292,7 +292,8 @@ def _report(reports: Mapping[str, Any]) -> dict[str, Any]:
         return {}
     again = reports["replay"]
     return {
-        "check": [_sentence(each) for each in reports["check"]],
+        "check": [_sentence(each) for each in reports["check"] if each["level"] != "note"],
+        "notes": sum(each["level"] == "note" for each in reports["check"]),
         "count": sorted(reports["test"]["count"].items()),
         "differ": reports["test"]["differ"],
         "diff": [_changed(each) for each in reports["diff"]],

@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.urls import reverse
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from compliance import determinations
 from referrals.api.authentication import address
 from referrals.docket import Referral, State
 
@@ -28,6 +29,14 @@ class BundleSummary(serializers.Serializer[Any]):
     sha256 = serializers.CharField()
 
 
+class RuleSummary(serializers.Serializer[Any]):
+    """A rule as far as it concerns the agency: what it is called, and where it stands."""
+
+    rule = serializers.CharField()
+    title = serializers.CharField()
+    cite = serializers.CharField()
+
+
 class LinksOfReferral(serializers.Serializer[Any]):
     """Where to go on."""
 
@@ -45,9 +54,7 @@ class ReferralSerializer(serializers.Serializer[Referral]):
     state = serializers.ChoiceField(VISIBLE)
     version = serializers.IntegerField()
     kind = serializers.CharField(source="obligation.kind")
-    legal_basis = serializers.ListField(
-        child=serializers.CharField(), source="obligation.because", help_text="Ids of rules."
-    )
+    legal_basis = serializers.SerializerMethodField(help_text="The rules that ask for it.")
     due_at = serializers.DateTimeField(allow_null=True)
     delivered_at = serializers.DateTimeField()
     unread = serializers.SerializerMethodField()
@@ -63,6 +70,11 @@ class ReferralSerializer(serializers.Serializer[Referral]):
     def get_unread(self, referral: Referral) -> bool:
         """Tell whether nobody of the agency read it yet."""
         return referral.first_read_at is None
+
+    @extend_schema_field(RuleSummary(many=True))
+    def get_legal_basis(self, referral: Referral) -> list[dict[str, str]]:
+        """Return the legal basis: never the proof, other laws or other recipients."""
+        return determinations.legal_basis(referral.obligation)
 
     def get_links(self, referral: Referral) -> LinksOfReferral:
         """Return the addresses of this referral."""

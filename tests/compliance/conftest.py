@@ -127,6 +127,27 @@ def retitled(title: str = "Rules of the house") -> str:
     return text.replace('title: "House rules"', f'title: "{title}"')
 
 
+FEW = (
+    "facts.yaml", "authorities.yaml", "house.yaml", "house.cases.yaml", "eu-tco.yaml",
+    "eu-tco.cases.yaml", "eu-dsa.yaml", "us-rrota-s2372.yaml", "us-sca.yaml",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def few_texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a few of the shipped texts."""
+    folder = tmp_path_factory.mktemp("few")
+    for name in FEW:
+        (folder / name).write_bytes((RULEBOOKS / name).read_bytes())
+    return folder
+
+
+@pytest.fixture
+def few_laws(few_texts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ship a few laws alone: what is done with texts is done with few as with many."""
+    monkeypatch.setattr(documents, "RULEBOOKS", few_texts)
+
+
 @pytest.fixture
 def recorded(db: None) -> Release:
     """The shipped law, put on record."""

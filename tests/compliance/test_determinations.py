@@ -324,15 +324,33 @@ class TestReview:
         assert determinations.reproduce(refuted) == refuted.result_sha256
 
 
+class TestLegalBasis:
+    def test_names_each_rule_that_asks_and_where_it_stands(self, signed: Determination) -> None:
+        told = determinations.legal_basis(signed.obligations.get())
+        assert [each["rule"] for each in told] == ["eu-dsa-18", "eu-tco-14-5"]
+        assert told[1] == {
+            "rule": "eu-tco-14-5",
+            "title": "Inform the authorities of content involving an imminent threat to life",
+            "cite": "Art 14(5), rec 41",
+        }
+
+
 class TestReproduce:
     def test_gives_the_stored_hash_once_more(self, proposed: Determination) -> None:
         again = Determination.objects.get(pk=proposed.pk)
         assert determinations.reproduce(again) == proposed.result_sha256
 
-    @pytest.mark.usefixtures("proposed", "amended")
-    def test_says_so_when_the_law_has_changed(self) -> None:
-        with pytest.raises(WrongState, match=r"The texts of release [0-9a-f]{12} are not at hand"):
-            determinations.reproduce(Determination.objects.get())
+    def test_asks_the_law_of_then_though_another_counts_now(
+        self, proposed: Determination, amend: Callable[[], None]
+    ) -> None:
+        amend()
+        assert proposed.release != releases.current()
+        assert determinations.reproduce(proposed) == proposed.result_sha256
+
+    def test_says_so_when_the_texts_were_never_put_on_record(self, proposed: Determination) -> None:
+        proposed.release = Release.objects.create(sha256="0" * 64)
+        with pytest.raises(WrongState, match=r"The texts of release 0{12} were never put on"):
+            determinations.reproduce(proposed)
 
     @pytest.mark.parametrize(
         "changes",

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import yaml
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,8 @@ from compliance.errors import (
 from compliance.releases import Release
 from compliance.roles import User
 from tests.compliance.conftest import RULEBOOKS, WHY, noted, retitled
+
+pytestmark = pytest.mark.usefixtures("few_laws")
 
 LATER = timedelta(days=30)
 TCO = (RULEBOOKS / "eu-tco.yaml").read_text("utf-8")
@@ -69,7 +72,7 @@ class TestDraft:
         assert drafts.draft(document, retitled(), WHY, by=carla).document == document
 
     def test_may_be_of_a_new_document(self, recorded: Release, carla: User) -> None:
-        made = drafts.draft("uk-tact.cases.yaml", CASE, WHY, by=carla)
+        made = drafts.draft("xx-sample.cases.yaml", CASE, WHY, by=carla)
         assert (made.number, made.document.kind) == (1, documents.Kind.CASES)
 
     def test_of_ones_own_is_written_anew(self, drafted: RuleDocumentVersion, carla: User) -> None:
@@ -149,10 +152,7 @@ class TestSubmit:
         )
         assert told["release"] == releases.current().pk
         assert isinstance(told["check"], list)
-        assert told["test"]["count"].keys() <= {
-            "passed", "in part", "not covered", "journey", "differs",
-        }  # fmt: skip
-        assert told["test"]["count"]["journey"] > 0
+        assert told["test"]["count"].keys() == {"passed"}
         assert told["test"]["differ"] == told["diff"] == told["beside"] == []
         assert told["replay"] == {"count": 0, "changed": []}
 
@@ -282,6 +282,17 @@ class TestApprove:
             assert case["id"] in refused.value.message
         slower.refresh_from_db()
         assert (slower.state, releases.current()) == (State.SUBMITTED, recorded)
+
+    def test_is_refused_while_the_check_finds_a_fault(
+        self, change: Callable[..., RuleDocumentVersion], recorded: Release, dora: User
+    ) -> None:
+        book = yaml.safe_load((RULEBOOKS / "us-rrota-s2372.yaml").read_text("utf-8"))
+        never = [{"fact": "threat.imminent", "is": held} for held in (True, False)]
+        book["rules"][0]["when"] = {"all": never}
+        rota = change("us-rrota-s2372.yaml", yaml.safe_dump(book))
+        with pytest.raises(Malformed, match=r"^us-rrota-s2372: can never hold\.$"):
+            drafts.approve(rota, by=dora)
+        assert releases.current() == recorded
 
     def test_approves_a_rule_with_the_case_that_was_changed_for_it(
         self, change: Callable[..., RuleDocumentVersion], dora: User
@@ -422,7 +433,7 @@ class TestLoad:
         texts = releases.dump() | {"house.yaml": retitled(), "house.cases.yaml": CASE}
         made = drafts.load(texts, WHY, by=carla)
         assert [str(each) for each in made] == [
-            "house.cases.yaml version 1", "house.yaml version 2",
+            "house.cases.yaml version 2", "house.yaml version 2",
         ]  # fmt: skip
 
     def test_is_refused_if_nothing_does(self, recorded: Release, carla: User) -> None:

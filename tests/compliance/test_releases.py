@@ -94,6 +94,20 @@ class TestRules:
         assert releases.current().sha256 == law.sha256
 
 
+class TestSteady:
+    def test_is_the_law_of_a_page_from_its_first_question_to_its_end(
+        self, db: object, upgrade: Callable[..., None], django_assert_num_queries: Any
+    ) -> None:
+        first = releases.rules()
+        with releases.steady():
+            assert releases.rules() is first
+            house = documents.shipped().texts["house.yaml"]
+            upgrade({"house.yaml": house.replace("title: ", "title: Amended. ", 1)})
+            with django_assert_num_queries(0):
+                assert releases.rules() is first
+        assert releases.rules().sha256 != first.sha256
+
+
 class TestRulesAt:
     def test_are_those_in_force_at_an_instant(self, recorded: Release, enacted: Release) -> None:
         before = enacted.active_from - timedelta(microseconds=1)

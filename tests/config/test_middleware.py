@@ -9,10 +9,11 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import include, path
 
+from compliance import releases
 from compliance.audit.context import Acting, NobodyActs, current
 from compliance.roles import User
 from config import settings as ours
-from config.middleware import POLICY, WhoActs, remote_address
+from config.middleware import POLICY, OneLaw, WhoActs, remote_address
 
 
 def broken(request: HttpRequest) -> HttpResponse:
@@ -145,3 +146,23 @@ class TestContentSecurityPolicy:
         rules = dict(rule.split(" ", 1) for rule in POLICY.split("; "))
         assert rules["default-src"] == rules["base-uri"] == rules["frame-ancestors"] == "'none'"
         assert set(rules.values()) == {"'none'", "'self'"}
+
+
+class TestOneLaw:
+    def asked(self, method: str) -> list[bool]:
+        """Ask a page twice for the law, a later one having begun meanwhile; is it the same?"""
+        seen: list[bool] = []
+
+        def page(request: HttpRequest) -> HttpResponse:
+            first = releases.rules()
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(releases, "_rules", object)
+                seen.append(releases.rules() is first)
+            return HttpResponse()
+
+        OneLaw(page)(RequestFactory().generic(method, "/"))
+        return seen
+
+    @pytest.mark.parametrize(("method", "same"), [("GET", True), ("HEAD", True), ("POST", False)])
+    def test_counts_for_a_page_that_only_reads(self, db: object, method: str, same: bool) -> None:
+        assert self.asked(method) == [same]

@@ -254,7 +254,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(27):
+        with django_assert_max_num_queries(29):
             browser.get("/admin/")
 
 

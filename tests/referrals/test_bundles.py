@@ -118,7 +118,7 @@ class TestPrepare:
             "sealed_to": entered.agency.keys.get().fingerprint,
             "law": {
                 "release": determination.release.sha256,
-                "rules": ["eu-dsa-18", "eu-tco-14-5"],
+                "rules": determinations.legal_basis(entered.obligation),
                 "rule_time": determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "result": determination.result_sha256,
             },

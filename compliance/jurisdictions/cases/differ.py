@@ -63,18 +63,6 @@ def _reports_exact(wanted: bool, said: Mapping[str, Any], expect: Mapping[str, A
     return _unless(not wanted or listed == found, "reports_exact", listed, found)
 
 
-def unlisted(said: Mapping[str, Any], expect: Mapping[str, Any]) -> Differences:
-    """Return the firm duties to others than those listed: a further rule only adds recipients.
-
-    A report that may go elsewhere instead is left out, for a further rule may draw it there.
-    """
-    listed = {each["to"] for each in expect.get("reports", ()) if _is_firm_duty(each)}
-    settled = [each for each in said["reports"] if _is_firm_duty(each) and not each["instead"]]
-    found = sorted({each["to"] for each in settled} - listed)
-    wanted = not expect["reports_exact"] or not found
-    return _unless(wanted, "reports_exact", sorted(listed), found)
-
-
 def _is_firm_duty(report: Mapping[str, Any]) -> bool:
     return (report.get("kind", "duty"), report.get("certainty", "firm")) == ("duty", "firm")
 

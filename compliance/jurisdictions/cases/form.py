@@ -25,9 +25,6 @@ from compliance.jurisdictions.shape import (
 )
 
 OUTCOMES = ("holds", "fails", "undetermined", "not_in_force", "suspended", "simulated")
-# The records of the law contract that no rulebook holds yet: any other unknown name is a slip.
-NOT_SHIPPED = frozenset([
-])  # fmt: skip
 OF_A_KIND = {
     "determine": {"rule_time", "clocks", "simulate", "facts", "expect"},
     "journey": {"given", "when", "then"},
@@ -92,7 +89,6 @@ class Case:
     kind: str
     given: Mapping[str, Any]
     expect: Mapping[str, Any]
-    named: frozenset[str]  # every rule and record that it speaks of
 
 
 def read(rules: RuleSet, texts: Mapping[str, str]) -> list[Case]:
@@ -143,22 +139,20 @@ def _cases(rules: RuleSet, data: Mapping[str, Any], report: Report) -> list[Case
         _check_rules(rules, entry, path, report)
         _check_expectations(rules, entry.get("expect", {}), (*path, "expect"), report)
         facts = defaults | profiles.get(entry.get("profile"), {}) | entry.get("facts", {})
-        found[entry["id"]] = _case(rules, entry, facts)
+        found[entry["id"]] = _case(entry, facts)
         if not report.problems and entry["kind"] == "determine":
             _check_given(rules, found[entry["id"]].given, path, report)
     return list(found.values())
 
 
-def _case(rules: RuleSet, entry: Mapping[str, Any], facts: Mapping[str, Any]) -> Case:
-    shipped = {*rules.rules, *rules.records}
+def _case(entry: Mapping[str, Any], facts: Mapping[str, Any]) -> Case:
     given = {
         "rule_time": entry.get("rule_time"),
         "clocks": entry.get("clocks", {}),
-        "simulate": [name for name in entry.get("simulate", ()) if name in shipped],
+        "simulate": entry.get("simulate", []),
         "facts": {name: value for name, value in facts.items() if value is not None},
     }
-    named = frozenset(name for _, name in _speaks_of(entry))
-    return Case(entry["id"], entry["title"], entry["kind"], given, entry.get("expect", {}), named)
+    return Case(entry["id"], entry["title"], entry["kind"], given, entry.get("expect", {}))
 
 
 def _check_kind(entry: Mapping[str, Any], path: Path, report: Report) -> None:
@@ -182,9 +176,9 @@ def _check_given(rules: RuleSet, given: Mapping[str, Any], path: Path, report: R
 
 
 def _check_rules(rules: RuleSet, entry: Mapping[str, Any], path: Path, report: Report) -> None:
-    known = {*rules.rules, *rules.records, *NOT_SHIPPED}
+    known = {*rules.rules, *rules.records}
     for place, name in _speaks_of(entry):
-        if name not in known and name.partition(".")[0] not in NOT_SHIPPED:
+        if name not in known:
             report.unknown((*path, *place), "the rule", name, known)
 
 

@@ -1,15 +1,18 @@
 """rulebook: the law as data, checked, tested, compared and explained from the command line."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from compliance import jurisdictions, releases
+from compliance import drafts, jurisdictions, releases
+from compliance.errors import Refused
 from compliance.jurisdictions import Problem, Problems, RuleSet, cases, determine, render, solve
 from compliance.management.rulebook import comparisons, given, proofs, stored, verdicts
+from compliance.roles import User
 
-LAW = "a directory of rulebooks, or 'shipped'"
+LAW = "a directory of rulebooks, 'shipped', or the first digits of a release's hash"
 
 
 class Command(BaseCommand):
@@ -45,7 +48,14 @@ class Command(BaseCommand):
             command.add_argument("old", metavar="A", help=LAW)
             command.add_argument("new", metavar="B", help=LAW)
         verify = commands.add_parser("verify", help="check the hashes of every determination")
-        for command in (check, test, determine, explain, diff, replay, verify):
+        dump = commands.add_parser("dump", help="write every document of a release to a directory")
+        dump.add_argument("folder", metavar="DIR", help="made if it is not there")
+        dump.add_argument("release", nargs="?", metavar="RELEASE", help="the one in force, unless")
+        load = commands.add_parser("load", help="draft every document of a directory that differs")
+        load.add_argument("folder", metavar="DIR")
+        load.add_argument("--why", required=True, help="the reason, for whoever approves")
+        load.add_argument("--as", required=True, dest="name", metavar="COUNSEL", help="who drafts")
+        for command in (check, test, determine, explain, diff, replay, verify, dump, load):
             command.add_argument("--json", action="store_true", help="print JSON, not words")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,6 +66,8 @@ class Command(BaseCommand):
             if options["json"] or options["command"] == "determine":
                 self._print(given.refusal(refused))
             raise CommandError(given.one_line(str(refused))) from refused
+        except Refused as refused:
+            raise CommandError(refused.message) from refused
 
     def review(self, options: Mapping[str, Any]) -> None:
         """Read the shipped law and prove what can be proved of it."""
@@ -136,9 +148,27 @@ class Command(BaseCommand):
             count = len(found["broken"])
             raise CommandError(f"{count} determinations are not what was laid before counsel.")
 
+    def dump(self, options: Mapping[str, Any]) -> None:
+        """Write the documents of a release, as they were approved."""
+        release = given.release(options["release"]) if options["release"] else releases.current()
+        texts, folder = releases.dump(release), Path(options["folder"])
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_bytes(text.encode())
+        self._said(options, f"{len(texts)} documents of {release}", {"release": release.sha256})
+
+    def load(self, options: Mapping[str, Any]) -> None:
+        """Draft what differs from the law on record; counsel submits it at the desk."""
+        by = User.objects.filter(username=options["name"]).first()
+        if by is None:
+            raise CommandError("Nobody has that name. Name the counsel who drafts.")
+        made = drafts.load(given.directory(options["folder"]), options["why"], by=by)
+        names = [str(each) for each in made]
+        self._said(options, "\n".join(f"drafted {name}" for name in names), {"drafted": names})
+
     ACTIONS = {
         "check": review, "test": test, "determine": determine, "explain": explain, "diff": diff,
-        "replay": replay, "verify": verify,
+        "replay": replay, "verify": verify, "dump": dump, "load": load,
     }  # fmt: skip
 
     def _line(self, rules: RuleSet, text: str) -> Problems | None:
@@ -148,6 +178,12 @@ class Command(BaseCommand):
             self._print(given.refusal(refused))
             return refused
         return None
+
+    def _said(self, options: Mapping[str, Any], words: str, data: Any) -> None:
+        if options["json"]:
+            self._print(data)
+        else:
+            self.stdout.write(words)
 
     def _print(self, value: Any) -> None:
         self.stdout.write(jurisdictions.canonical(value).decode())

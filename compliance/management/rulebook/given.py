@@ -6,8 +6,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from compliance import jurisdictions, releases
+from compliance import documents, jurisdictions, releases
 from compliance.jurisdictions import Problem, Problems, RuleSet
+from compliance.releases import Release
 
 LARGEST = 100_000_000  # characters of input; more is a mistake, not a finding
 
@@ -15,15 +16,28 @@ LARGEST = 100_000_000  # characters of input; more is a mistake, not a finding
 def law(name: str) -> RuleSet:
     """Return the law that a name stands for, or raise Problems.
 
-    `shipped`, or a directory of rulebooks; golden cases in it are left aside.
+    `shipped`, a directory of rulebooks (golden cases in it are left aside), or the first digits of
+    a release's hash.
     """
     if name == "shipped":
         return jurisdictions.read(releases.shipped_texts())
-    paths = [path for path in sorted(Path(name).glob("*.yaml")) if "cases" not in path.name]
-    if not paths:
-        message = f"{name} is neither 'shipped' nor a directory that holds rulebooks."
+    if texts := directory(name):
+        return jurisdictions.read(documents.law_in(texts))
+    return releases.rules_of(release(name))
+
+
+def release(digits: str) -> Release:
+    """Return the latest release whose hash begins with these digits, or raise Problems."""
+    found = Release.objects.filter(sha256__startswith=digits).first()
+    if found is None:
+        message = f"{digits} is neither 'shipped', a directory of rulebooks nor a release's hash."
         raise Problems([Problem("", 0, "", message)])
-    return jurisdictions.read({path.name: text(str(path)) for path in paths})
+    return found
+
+
+def directory(name: str) -> dict[str, str]:
+    """Return the documents in a directory, golden cases and all: file name and text."""
+    return {path.name: text(str(path)) for path in sorted(Path(name).glob("*.yaml"))}
 
 
 def text(name: str) -> str:

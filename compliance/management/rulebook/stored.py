@@ -49,7 +49,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
 def verified() -> dict[str, Any]:
     """Return which determinations are not what was laid before counsel, and how many are.
 
-    Those of the law loaded now are determined once more; of the others the hashes are checked.
+    Each is determined once more under its own release; where the texts of that were never put on
+    record, the hashes are checked.
     """
     broken: list[str] = []
     count: Counter[str] = Counter()
@@ -58,7 +59,7 @@ def verified() -> dict[str, Any]:
             again = determinations.reproduce(determination)
             sound, kind = again == determination.result_sha256, "reproduced"
         except WrongState:
-            sound, kind = True, "of another law, hashes hold"
+            sound, kind = True, "of a law not on record, hashes hold"
         except Tampered:
             sound = False
         if sound:

@@ -12,18 +12,13 @@ def lines(verdicts: list[cases.Verdict]) -> list[str]:
     count = Counter(verdict.status for verdict in verdicts)
     return [
         *told,
-        f"{count['passed']} passed, {count['in part']} passed in part and {count['not covered']} "
-        f"not covered (they name rules that are not shipped), {count['differs']} differ, "
+        f"{count['passed']} passed, {count['differs']} differ, "
         f"{count['journey']} journeys (tested as journeys)",
     ]
 
 
 def _verdict(verdict: cases.Verdict) -> list[str]:
     lines = [f"{verdict.id}: {verdict.status}"]
-    if verdict.missing:
-        lines[0] += f"; names rules that are not shipped ({', '.join(verdict.missing)})"
-        lines[0] += f"; compared: {', '.join(verdict.compared) or 'nothing'}"
-        lines[0] += f"; not compared: {', '.join(verdict.left_out)}" if verdict.left_out else ""
     for each in verdict.differences:
         expected, found = (
             jurisdictions.canonical(each[key]).decode() for key in ("expected", "found")

@@ -15,6 +15,8 @@ from compliance.roles import User
 from tests.compliance.conftest import RULEBOOKS, WHY, noted, retitled
 
 Sits = Callable[[User], Any]
+pytestmark = pytest.mark.usefixtures("few_laws")
+
 TCO = (RULEBOOKS / "eu-tco.yaml").read_text("utf-8")
 UNVERIFIED = "Not verified by counsel"
 
@@ -186,7 +188,10 @@ class TestVersion:
         found = {"what": "withhold", "of": "bka (firm duty)", "before": None, "after": {"ID": "x"}}
         RuleDocumentVersion.objects.filter(pk=drafted.pk).update(
             reports={
-                "check": [{"rule": "eu-tco-6", "finding": "can never hold"}],
+                "check": [
+                    {"rule": "eu-tco-6", "finding": "can never hold", "level": "fault"},
+                    {"rule": "eu-tco-3", "finding": "can hold with eu-tco-6", "level": "note"},
+                ],
                 "test": {"count": {}, "differ": []},
                 "diff": [
                     {

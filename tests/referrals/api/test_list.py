@@ -9,6 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from compliance import determinations
 from compliance.audit.entries import AuditEntry
 from compliance.roles import User
 from referrals import docket, receipts
@@ -38,7 +39,7 @@ class TestList:
                     "state": "delivered",
                     "version": 3,
                     "kind": "duty",
-                    "legal_basis": obligation.because,
+                    "legal_basis": determinations.legal_basis(obligation),
                     "due_at": _written(obligation.due_at),
                     "delivered_at": _written(delivered.delivered_at),
                     "unread": True,
