@@ -2,11 +2,19 @@
 
 from compliance.jurisdictions.book.consequences import UNION
 from compliance.jurisdictions.book.reading import read
-from compliance.jurisdictions.book.rules import HOME_STATE, Assertion, Edition, Rule, RuleSet
+from compliance.jurisdictions.book.rules import (
+    HOME_STATE,
+    Assertion,
+    Compiled,
+    Edition,
+    Rule,
+    RuleSet,
+    Step,
+)
 from compliance.jurisdictions.book.strict import canonical, digest, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 
 __all__ = [
-    "HOME_STATE", "UNION", "Assertion", "Edition", "Fact", "Rule", "RuleSet", "Vocabulary",
-    "canonical", "digest", "parse", "read",
+    "HOME_STATE", "UNION", "Assertion", "Compiled", "Edition", "Fact", "Rule", "RuleSet", "Step",
+    "Vocabulary", "canonical", "digest", "parse", "read",
 ]  # fmt: skip

@@ -68,7 +68,7 @@ class Vocabulary:
         more = {key: entry[key] for key in ("clock", "many") if key in entry}
         return Fact(name, **keep, values=(*values, *entry.get("also", ())), **more)
 
-    @property
+    @cached_property
     def member_states(self) -> frozenset[str]:
         """Return the Member States of the Union."""
         return frozenset(self.lists["member_states"])

@@ -42,7 +42,10 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the determination of rule_time, clocks, facts and simulate, or raise Problems."""
     situation = situated(rules, given)
     found = outcomes.outcomes(situation)
-    needs = {name: reports.open_facts(each, situation) for name, each in found.items()}
+    needs = {
+        name: reports.open_facts(each, situation) if each.is_open else frozenset()
+        for name, each in found.items()
+    }
     release = Release(situation, found)
     claims = reports.claims(situation, found)
     made, conflicts, reasons = reports.merged(situation, claims, release)

@@ -1,13 +1,15 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Fact, Rule, canonical
+from compliance.jurisdictions.book import Compiled, Fact, Rule, canonical
 from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
-from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.determine.release import Release
 from compliance.jurisdictions.determine.reports import Claim, desk
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
@@ -16,6 +18,7 @@ EXCUSE = "excuse.reasonable"  # the defence that some duties know
 
 Found = Mapping[str, Outcome]
 Needs = Mapping[str, frozenset[str]]
+Used = tuple[str, Any, str]  # a fact, the value that is assumed, and what for
 Ends = dict[tuple[str, str], list[tuple[str | None, str]]]  # by subject and party
 
 
@@ -23,7 +26,7 @@ def preserve(situation: Situation, found: Found) -> dict[str, Any] | None:
     """Return until when everything is kept: the latest end, and an open hold wins."""
     ends = [
         (periods.end(each, "preserve", situation), each.rule.record)
-        for each in _with(found, "preserve")
+        for each in _with(situation, found, "preserve")
     ]
     if not ends:
         return None
@@ -61,9 +64,9 @@ def human(
     owed = [*_notices(situation, found), *_without_basis(situation, found)]
     for reason, record in [*pairs, *owed, *_from_status(situation, found)]:
         raised.setdefault(reason, set()).add(record)
-    if not any(each.applies for each in _duties_to_report(found)):
-        failed = {each.rule.record for each in _duties_to_report(found) if each.live}
-        raised["no_duty"] = failed
+    duties = [each for each in having(situation, found, "report") if each.rule.mode == "duty"]
+    if not any(each.applies for each in duties):
+        raised["no_duty"] = {each.rule.record for each in duties if each.live}
     return [{"reason": each, "because": sorted(raised[each])} for each in sorted(raised)]
 
 
@@ -72,12 +75,14 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
 
     Most decisive is what settles most rules alone, then what is needed for most.
     """
-    wanted: dict[str, set[str]] = {}
-    alone: dict[str, int] = {}
+    wanted: defaultdict[str, set[str]] = defaultdict(set)
+    alone: defaultdict[str, int] = defaultdict(int)
     for name, facts in needs.items():
-        for fact in facts | _missing_clock(found[name], situation):
-            wanted.setdefault(fact, set()).add(found[name].rule.record)
-            alone[fact] = alone.get(fact, 0) + (len(facts) == 1)
+        outcome = found[name]
+        asked = facts | _missing_clock(outcome, situation) if outcome.is_open else facts
+        for fact in asked:
+            wanted[fact].add(outcome.rule.record)
+            alone[fact] += len(facts) == 1
     order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
@@ -86,27 +91,42 @@ def assumed(
     situation: Situation, found: Found, made: Iterable[Claim], release: Release
 ) -> list[dict[str, Any]]:
     """Return every presumption and fail-safe that was used."""
-    used: list[dict[str, Any]] = []
+    used: set[Used] = {
+        (name, value, each.rule.record)
+        for each in found.values()
+        if each.live
+        for name, value in each.condition.presumed
+        if name not in situation.facts
+    }
     if "threat.imminent" not in situation.facts and any(claim.due for claim in made):
-        used.append({"fact": "threat.imminent", "as": True, "for": "timer"})
+        used.add(("threat.imminent", True, "timer"))
     if release.content_is_private and "C_pub" in release.available:
-        used.append({"fact": "item.visibility", "as": "C_priv", "for": "release"})
-    for claim in made:
-        places = release.open_places(desk(situation, claim.to))
-        used += [{"fact": name, "as": known, "for": record} for name, known, record in places]
-    for each in found.values():
-        if each.live:
-            used += _presumptions(each, situation)
+        used.add(("item.visibility", "C_priv", "release"))
+    for to in {claim.to for claim in made}:
+        used.update(release.open_places(desk(situation, to)))
+    for each in having(situation, found, "silence"):
         if when := periods.open_extension(each, situation):
-            used += _safe_values(each, when, situation)
-        if each.live and each.value == UNDETERMINED and _is_for_safety(each):
-            used += _safe_values(each, each.condition, situation)
-    return sorted({canonical(each): each for each in used}.values(), key=canonical)
+            used.update(_safe_values(each, when, situation))
+    for each in found.values():
+        if each.value == UNDETERMINED and each.live and _is_for_safety(each):
+            used.update(_safe_values(each, each.condition, situation))
+    return [_assumption(*each) for each in sorted(used, key=_rank)]
 
 
-def _with(found: Found, effect: str) -> list[Outcome]:
+@lru_cache(4096)
+def _rank(used: Used) -> bytes:
+    """Return where an assumption stands among others: by its canonical form."""
+    return canonical(_assumption(*used))
+
+
+def _assumption(fact: str, known: Any, record: str) -> dict[str, Any]:
+    value = list(known) if isinstance(known, tuple) else known
+    return {"fact": fact, "as": value, "for": record}
+
+
+def _with(situation: Situation, found: Found, effect: str) -> list[Outcome]:
     """Return the rules whose effect is on: those that hold, and every bar that does not fail."""
-    return [each for each in found.values() if effect in each.rule.then and _is_on(each)]
+    return [each for each in having(situation, found, effect) if _is_on(each)]
 
 
 def _is_on(outcome: Outcome) -> bool:
@@ -124,7 +144,7 @@ def _is_for_safety(outcome: Outcome) -> bool:
 def _silences(situation: Situation, found: Found) -> Ends:
     """Return the ends of the silences that last, by subject and party."""
     lasting: Ends = {}
-    for each in _with(found, "silence"):
+    for each in _with(situation, found, "silence"):
         hush, until = each.rule.then["silence"], periods.end(each, "silence", situation)
         for party in hush["towards"] if periods.lasts(each, "silence", situation) else ():
             lasting.setdefault((hush["about"], party), []).append((until, each.rule.record))
@@ -134,7 +154,7 @@ def _silences(situation: Situation, found: Found) -> Ends:
 def _notices(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
     """Yield the notices that are owed; silence beats notice while it lasts."""
     silences = _silences(situation, found)
-    for each in _with(found, "notice"):
+    for each in _with(situation, found, "notice"):
         notice = each.rule.then["notice"]
         if (notice["about"], notice["to"]) not in silences:
             yield "notice_due", each.rule.record
@@ -144,20 +164,21 @@ def _without_basis(situation: Situation, found: Found) -> Iterable[tuple[str, st
     """Yield what is kept, or was removed, without a law that asks to keep it any longer."""
     kept = preserve(situation, found) or {"until": ""}
     over = kept["until"] <= written(situation.rule_time)  # "open" is later than any time
-    for each in found.values():
+    for each in having(situation, found, "unkept"):
         if over and each.live and each.value == HOLDS:
-            yield from ((reason, each.rule.record) for reason in each.rule.then.get("unkept", ()))
-    for each in _with(found, "preserve"):
+            yield from ((reason, each.rule.record) for reason in each.rule.then["unkept"])
+    for each in _with(situation, found, "preserve"):
         last = periods.end(each, "preserve", situation) == kept["until"]
         if over or (last and periods.renewals(each, "preserve", situation)[1]):
             yield "preservation_basis", each.rule.record
 
 
 def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tuple[str, str]]:
-    for name, each in found.items():
+    for each in having(situation, found, "human"):
         if each.live and each.value == HOLDS:
-            yield from ((reason, each.rule.record) for reason in each.rule.then.get("human", ()))
-        for entry in each.rule.open if each.live else ():
+            yield from ((reason, each.rule.record) for reason in each.rule.then["human"])
+    for name, each in found.items():
+        for entry in each.rule.open if each.applies else ():
             asked = entry["fact"] in needs[name]
             if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
@@ -180,57 +201,51 @@ def _knows_an_excuse(rule: Rule) -> bool:
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
-    for each in found.values():
+    for each in [each for each in found.values() if each.value != FAILS]:
         if each.status == "preview" and each.value == HOLDS:
             yield "preview_rule", each.rule.record
-        if each.status == "suspended" and each.value != FAILS:
+        if each.status == "suspended":
             yield "suspended_rule", each.rule.record
-        if each.status == "sunset" and each.value != FAILS and _unconfirmed(each, situation):
+        if each.status == "sunset" and _unconfirmed(each, situation):
             yield "unknown_validity", each.rule.record
 
 
 def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
-    renewal = outcome.condition["all"][-1]
+    renewal = outcome.condition.condition["all"][-1]
     return logic.weigh(renewal, situation.facts) == UNDETERMINED
 
 
-def _duties_to_report(found: Found) -> list[Outcome]:
-    return [
-        each for each in found.values() if each.rule.mode == "duty" and "report" in each.rule.then
-    ]
-
-
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    if not outcome.is_open or outcome.moment.start is not None or not outcome.rule.clock:
+    if outcome.moment.start is not None or not outcome.rule.clock:
         return frozenset()
     limited = outcome.rule.then.get("report", {}).get("deadline")
     clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
     return frozenset([clock] if limited else [])
 
 
-def _presumptions(outcome: Outcome, situation: Situation) -> Iterable[dict[str, Any]]:
-    for leaf in outcome.moment.edition.presuming:
-        if leaf["fact"] not in situation.facts:
-            value: Any = [] if leaf["op"].startswith("includes") else not leaf["value"]
-            yield {"fact": leaf["fact"], "as": value, "for": outcome.rule.record}
-
-
-def _safe_values(
-    outcome: Outcome, condition: logic.Condition, situation: Situation
-) -> Iterable[dict[str, Any]]:
+def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) -> Iterable[Used]:
     """Yield the open facts of a bar that applies for safety, as it reads them."""
-    for name in sorted(logic.needs(condition, situation.facts)):
-        fact = situation.rules.vocabulary.facts[name]
-        values = _values(fact)
-        keeping = [each for each in values if _keeps(condition, {**situation.facts, name: each})]
-        some: Any = sorted(keeping) if len(keeping) < len(values) else None
-        value = keeping[0] if len(keeping) == 1 else some
-        yield {"fact": name, "as": value, "for": outcome.rule.record}
+    for name in condition.needs(situation.facts):
+        values = _values(situation.rules.vocabulary.facts[name])
+        keeping = _keeping(condition, name, values, situation)
+        some = tuple(sorted(keeping)) if len(keeping) < len(values) else None
+        yield name, keeping[0] if len(keeping) == 1 else some, outcome.rule.record
+
+
+def _keeping(
+    condition: Compiled, name: str, values: tuple[Any, ...], situation: Situation
+) -> list[Any]:
+    """Return the values of a fact with which a condition does not fail."""
+    tested, facts = condition.named[name], dict(situation.facts)
+    other = next((each for each in values if each not in tested), None)  # as any other would do
+    keeps: dict[Any, bool] = {}
+    for each in (*tested, other) if values else ():
+        facts[name] = each
+        keeps[each] = condition.weigh(facts) != FAILS
+    return [each for each in values if keeps.get(each, keeps[other])]
 
 
 def _values(fact: Fact) -> tuple[Any, ...]:
-    return {"bool": (False, True), "choice": fact.values}.get(fact.type, ())
-
-
-def _keeps(condition: logic.Condition, facts: Mapping[str, Any]) -> bool:
-    return logic.weigh(condition, facts) != FAILS
+    if fact.type == "choice":
+        return fact.values
+    return (False, True) if fact.type == "bool" else ()

@@ -68,11 +68,11 @@ def written(at: datetime) -> str:
 def moment(rule: Rule, situation: Situation) -> Moment:
     """Return the moment of a rule: rules.md section 2, Trigger."""
     now, start = situation.rule_time, situation.starts.get(rule.clock)
-    if rule.nature == "state":
-        edition = _edition(rule, now)
-        return Moment(now, edition, max(start, edition.since) if start else None)
     if start is None:
         return Moment(now, _edition(rule, now), None)
+    if rule.nature == "state":
+        edition = _edition(rule, now)
+        return Moment(now, edition, max(start, edition.since))
     first = Moment(start, _edition(rule, start), start)
     if rule.nature != "event" or not situation.events:
         return first

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Rule
+from compliance.jurisdictions.book import Compiled, Rule
 from compliance.jurisdictions.determine.moments import Moment, Situation, moment, written
-from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Condition, Facts
+from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
 LIVE = ("in_force", "preview", "sunset")
 STRENGTH = ("holds", "undetermined", "suspended", "simulated", "not_in_force", "fails")
@@ -40,13 +39,13 @@ class Outcome:
         return NAMES[self.value] if self.live or self.simulated else "not_in_force"
 
     @property
-    def condition(self) -> Condition:
+    def condition(self) -> Compiled:
         """Return what had to hold, the renewal of a sunset version included."""
-        return self.moment.edition.condition
+        return self.moment.edition.compiled
 
     def needs(self, facts: Facts) -> frozenset[str]:
         """Return the facts that leave the rule open."""
-        return logic.needs(self.condition, facts) if self.value == UNDETERMINED else frozenset()
+        return self.condition.needs(facts) if self.value == UNDETERMINED else frozenset()
 
 
 def outcomes(situation: Situation) -> dict[str, Outcome]:
@@ -58,12 +57,17 @@ def outcomes(situation: Situation) -> dict[str, Outcome]:
     }
 
 
+def having(situation: Situation, found: Mapping[str, Outcome], effect: str) -> list[Outcome]:
+    """Return the outcomes of the rules that have an effect."""
+    return [found[name] for name in situation.rules.effects.get(effect, ())]
+
+
 def _outcome(rule: Rule, situation: Situation) -> Outcome:
     at = moment(rule, situation)
     named = at.edition.status == "proposed" and not situation.simulate.isdisjoint(
         (rule.id, rule.record)
     )
-    return Outcome(rule, at, at.edition.weigh(situation.facts), named)
+    return Outcome(rule, at, at.edition.compiled.weigh(situation.facts), named)
 
 
 def of_records(
@@ -80,9 +84,10 @@ def of_records(
 
 
 def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    strongest = min(parts, key=lambda name: (STRENGTH.index(parts[name]["outcome"]), name))
+    """Return a record as the strongest of its parts, which are in order; the first of equals."""
+    strongest = min(parts.values(), key=lambda part: STRENGTH.index(part["outcome"]))
     union = sorted({fact for part in parts.values() for fact in part["needs"]})
-    return {**parts[strongest], "needs": union, "parts": sorted(parts)}
+    return {**strongest, "needs": union, "parts": list(parts)}
 
 
 def _said(outcome: Outcome, needs: frozenset[str]) -> dict[str, Any]:

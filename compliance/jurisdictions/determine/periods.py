@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from compliance.jurisdictions import logic
+from compliance.jurisdictions.book import Compiled
 from compliance.jurisdictions.determine.moments import (
     Situation,
     instant,
@@ -11,7 +11,7 @@ from compliance.jurisdictions.determine.moments import (
     written,
 )
 from compliance.jurisdictions.determine.outcomes import Outcome
-from compliance.jurisdictions.logic import FAILS, UNDETERMINED, Condition
+from compliance.jurisdictions.logic import FAILS, UNDETERMINED
 
 
 def end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
@@ -23,7 +23,8 @@ def end(outcome: Outcome, effect: str, situation: Situation) -> str | None:
     if renewals(outcome, effect, situation)[0]:
         ends = later(ends, span["renew"]["by"])
     # A silence that may have been extended lasts: words cannot be taken back.
-    if "extend" in span and logic.weigh(span["extend"]["when"], situation.facts) != FAILS:
+    extension = outcome.rule.extension if effect == "silence" else None
+    if extension and extension.weigh(situation.facts) != FAILS:
         ends = later(ends, span["extend"]["by"])
     return written(ends)
 
@@ -49,13 +50,12 @@ def renewals(outcome: Outcome, effect: str, situation: Situation) -> tuple[int, 
     return counted, len(asked) - counted
 
 
-def open_extension(outcome: Outcome, situation: Situation) -> Condition | None:
+def open_extension(outcome: Outcome, situation: Situation) -> Compiled | None:
     """Return what would tell whether a silence that lasts was extended, if nobody knows."""
-    extend = outcome.rule.then.get("silence", {}).get("extend")
-    if extend is None or not (outcome.applies and lasts(outcome, "silence", situation)):
+    when = outcome.rule.extension
+    if when is None or not (outcome.applies and lasts(outcome, "silence", situation)):
         return None
-    when: Condition = extend["when"]
-    return when if logic.weigh(when, situation.facts) == UNDETERMINED else None
+    return when if when.weigh(situation.facts) == UNDETERMINED else None
 
 
 def _start(outcome: Outcome, effect: str, situation: Situation) -> datetime | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from compliance.jurisdictions.book import UNION
 from compliance.jurisdictions.determine.moments import Situation
-from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.logic import FAILS, HOLDS, members
 
 Asked = Mapping[str, set[str]]  # which records ask for a class of data
@@ -26,10 +26,11 @@ class Release:
         held = situation.facts.get("data.available_classes", {"known": [], "closed": False})
         self.available = sorted(members(held)[0])
         self.content_is_private = "item.visibility" not in situation.facts
-        strips = [each for each in found.values() if "strip" in each.rule.then and each.applies]
+        strips = [each for each in having(situation, found, "strip") if each.applies]
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
         self.policies = [each for each in strips if each.rule.mode == "condition"]
-        self.lifts = [each for each in found.values() if _may_lift(each)]
+        self.lifts = [each for each in having(situation, found, "lift") if _may_lift(each)]
+        self._reaching: dict[Desk, tuple[list[Outcome], list[Outcome]]] = {}
         self._bars: dict[tuple[str, Desk, str], list[Outcome]] = {}
 
     def barring(self, field: str, desk: Desk, asking: Iterable[str] = ()) -> list[Outcome]:
@@ -38,27 +39,41 @@ class Release:
         A cell is min(own, -exception): an undetermined exception leaves the bar in place. An
         exception may be for the reports of some rules alone: one that asks freely is enough.
         """
+        if not self.reaching(desk)[0]:
+            return []
         found = [self._barring(field, desk, asker) for asker in sorted({*asking}) or [""]]
         if [] in found:
             return []
         return list({each.rule.id: each for bars in found for each in bars}.values())
 
+    def reaching(self, desk: Desk) -> tuple[list[Outcome], list[Outcome]]:
+        """Return the prohibitions and the policies that keep anything from a desk."""
+        if desk not in self._reaching:
+            self._reaching[desk] = (
+                [each for each in self.prohibitions if self._reaches(each, desk)],
+                [each for each in self.policies if self._reaches(each, desk)],
+            )
+        return self._reaching[desk]
+
     def barred(self) -> dict[str, list[str]]:
         """Return the available classes that a prohibition bars, per recipient class."""
-        return {
-            kind: [field for field in self.available if self.barring(field, Desk(kind))]
-            for kind in self.words.recipient_classes
-        }
+        kinds = self.words.recipient_classes
+        return {kind: self._barred(Desk(kind)) if self.prohibitions else [] for kind in kinds}
 
     def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""
-        codes = {field: self._code(field, asked, desk) for field in self.available}
-        withheld = {field: code for field, code in codes.items() if code}
+        withheld = {
+            field: "standing" if field in self.words.standing else "not_required"
+            for field in self.available
+            if not self._wanted(field, asked)
+        }
+        if any(self.reaching(desk)):
+            withheld = dict(sorted((withheld | self._stripped(asked, desk)).items()))
         return [field for field in self.available if field not in withheld], withheld
 
     def reasons(self, asked: Asked, desk: Desk) -> Iterable[tuple[str, str]]:
         """Yield what a person must do about what is withheld, and the record that says so."""
-        for field in self.available:
+        for field in self.available if self.reaching(desk)[0] else ():
             for bar in self.barring(field, desk, asked.get(field, ())):
                 rests = self._rests(bar, desk)
                 yield from (
@@ -67,13 +82,17 @@ class Release:
                 if "reason" in bar.rule.then["strip"] and not rests and self._wanted(field, asked):
                     yield bar.rule.then["strip"]["reason"], bar.rule.record
 
-    def open_places(self, desk: Desk) -> Iterable[tuple[str, list[str], str]]:
+    def open_places(self, desk: Desk) -> Iterable[tuple[str, tuple[str, ...], str]]:
         """Yield the sets of countries that may or may not hold a desk's, as a bar reads them."""
         for bar in self.prohibitions:
             for name in bar.rule.then["strip"].get("outside", ()):
                 known, closed = self._countries(name)
                 if not closed and self._is_outside(bar, desk):
-                    yield name, sorted(known), bar.rule.record
+                    yield name, tuple(sorted(known)), bar.rule.record
+
+    def _barred(self, desk: Desk) -> list[str]:
+        reached = self.available if self.reaching(desk)[0] else []
+        return [field for field in reached if self.barring(field, desk)]
 
     def _barring(self, field: str, desk: Desk, asker: str) -> list[Outcome]:
         cell = (field, desk, asker)
@@ -81,16 +100,15 @@ class Release:
             judged = self._judged(field)
             self._bars[cell] = [
                 each
-                for each in self.prohibitions
-                if self._strips(each, judged, desk)
+                for each in self.reaching(desk)[0]
+                if _strips(each, judged)
                 and min(each.value, self._exception(each, judged, desk, asker)) != FAILS
             ]
         return self._bars[cell]
 
-    def _strips(self, bar: Outcome, field: str, desk: Desk) -> bool:
+    def _reaches(self, bar: Outcome, desk: Desk) -> bool:
         cells = bar.rule.then["strip"]
-        reached = desk.kind in cells["to"] if "to" in cells else self._is_outside(bar, desk)
-        return reached and field in cells["fields"]
+        return desk.kind in cells["to"] if "to" in cells else self._is_outside(bar, desk)
 
     def _is_outside(self, bar: Outcome, desk: Desk) -> bool:
         """Return whether no place of a bar is known to hold the desk's country."""
@@ -107,16 +125,16 @@ class Release:
             return frozenset(self.words.lists[name]), True
         return members(self.facts.get(name, {"known": [], "closed": False}))
 
-    def _code(self, field: str, asked: Asked, desk: Desk) -> str | None:
-        bars = self.barring(field, desk, asked.get(field, ()))
-        policies = [each for each in self.policies if self._strips(each, field, desk)]
-        for stripping in (bars, policies):
-            if stripping:
-                codes = {code for each in stripping for code in self._codes(each, desk)}
-                return next(code for code in self.words.codes if code in codes)
-        if field in self.words.standing:
-            return "standing"
-        return None if field in asked else "not_required"
+    def _stripped(self, asked: Asked, desk: Desk) -> dict[str, str]:
+        """Return a code for each available class that is barred, or kept back by a policy."""
+        stripped, policies = {}, self.reaching(desk)[1]
+        for field in self.available:
+            bars = self.barring(field, desk, asked.get(field, ()))
+            stripping = bars or [each for each in policies if _strips(each, field)]
+            codes = {code for each in stripping for code in self._codes(each, desk)}
+            if codes:
+                stripped[field] = next(code for code in self.words.codes if code in codes)
+        return stripped
 
     def _codes(self, bar: Outcome, desk: Desk) -> list[str]:
         rests = [each.rule.then["lift"]["rest"]["code"] for each in self._rests(bar, desk)]
@@ -145,8 +163,12 @@ class Release:
         return "C_priv" if field == "C_pub" and self.content_is_private else field
 
 
+def _strips(bar: Outcome, field: str) -> bool:
+    return field in bar.rule.then["strip"]["fields"]
+
+
 def _may_lift(outcome: Outcome) -> bool:
-    return "lift" in outcome.rule.then and outcome.status in ("in_force", "sunset")
+    return outcome.status in ("in_force", "sunset")
 
 
 def _lifts(lift: Outcome, bar: Outcome, field: str, desk: Desk, asker: str) -> bool:

@@ -1,23 +1,21 @@
 """Reports: who is told, how surely, by when, with which classes of data, and where laws clash."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import HOME_STATE, digest
+from compliance.jurisdictions.book import HOME_STATE, Step, digest
 from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
-from compliance.jurisdictions.determine.outcomes import Outcome
+from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.determine.release import Asked, Desk, Release
-from compliance.jurisdictions.logic import FAILS, HOLDS
+from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """What one rule wants one recipient to be told."""
 
     outcome: Outcome
@@ -50,8 +48,8 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
     """Return every rule's wishes; an alternative goes where a firm duty goes already."""
     made = [
         claim
-        for outcome in found.values()
-        if "report" in outcome.rule.then and outcome.is_open
+        for outcome in having(situation, found, "report")
+        if outcome.is_open
         for claim in _claims_of(outcome, situation)
     ]
     firm = {claim.to for claim in made if claim.is_firm_duty and not claim.choices}
@@ -59,16 +57,15 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
 
 
 def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    """Return the facts that leave a rule, or the choice of its recipients, open."""
-    if not outcome.is_open:
-        return frozenset()
+    """Return the facts that leave an open rule, or the choice of its recipients, open."""
     wanted = outcome.needs(situation.facts)
     if when := periods.open_extension(outcome, situation):
-        wanted |= logic.needs(when, situation.facts)
-    for step, taken, asked in _steps(outcome, situation):
-        if taken != FAILS:
-            wanted |= asked
-            for recipient in step["recipients"]:
+        wanted |= when.needs(situation.facts)
+    for step, value, _ in _taken(outcome, situation):
+        if value == UNDETERMINED:
+            wanted |= step.when.needs(situation.facts)
+        for recipient in step.recipients:
+            if "each_of" in recipient:
                 wanted |= _countries(recipient, situation)[1]
     return wanted
 
@@ -108,9 +105,8 @@ def merged(
 
 def desk(situation: Situation, to: str) -> Desk:
     """Return a recipient as bars see it; a State not yet known is as any other Member State."""
-    desks = situation.rules.authorities
-    name = to if to in desks else min(each for each in desks if each.startswith(to.rstrip("?")))
-    return Desk(str(desks[name]["class"]), str(desks[name]["country"]))
+    known = situation.rules.desks[to]
+    return Desk(known["class"], known["country"])
 
 
 def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
@@ -129,42 +125,41 @@ def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
 
 def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
     made = []
-    for step, taken, _ in _steps(outcome, situation):
-        if taken == FAILS:
-            continue
+    due = deadline(outcome, situation)
+    for step, _, taken in _taken(outcome, situation):
         strength = min(outcome.value, taken)
-        desks = _desks(step["recipients"], situation)
-        due = deadline(outcome, situation)
-        if step["way"] == "any_of":
+        desks = _desks(step.recipients, situation)
+        if step.way == "any_of":
             made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:
             made += [Claim(outcome, to, strength, due) for to in desks]
     return made
 
 
-def _steps(
-    outcome: Outcome, situation: Situation
-) -> list[tuple[Mapping[str, Any], int, frozenset[str]]]:
-    """Return the steps of a chain, whether each is taken, and what its condition still needs.
+def _taken(outcome: Outcome, situation: Situation) -> Iterator[tuple[Step, int, int]]:
+    """Yield the steps that are or may be taken, what each condition weighs, and how surely.
 
     A step is taken when its condition holds and that of every earlier one fails.
     """
-    walked, untaken = [], HOLDS
-    for step in outcome.rule.then.get("report", {"steps": ()})["steps"]:
-        when = step["when"] or {"all": []}
-        value = logic.weigh(when, situation.facts)
-        walked.append((step, min(untaken, value), logic.needs(when, situation.facts)))
+    untaken = HOLDS
+    for step in outcome.rule.steps:
+        value = step.when.weigh(situation.facts)
+        taken = min(untaken, value)
+        if taken != FAILS:
+            yield step, value, taken
         untaken = min(untaken, -value)
-    return walked
 
 
 def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
     """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
     named: list[str] = []
     for recipient in recipients:
-        states, missing = _countries(recipient, situation)
-        names = [f"{recipient['authority']}@{state}" for state in [*states, *"?" * bool(missing)]]
-        named += names if "each_of" in recipient else [recipient["authority"]]
+        authority = recipient["authority"]
+        if "each_of" in recipient:
+            states, missing = _countries(recipient, situation)
+            named += [f"{authority}@{state}" for state in [*states, *"?" * bool(missing)]]
+        else:
+            named.append(authority)
     desks = situation.rules.authorities
     addressed = [desks.get(name, {}).get("same_as", name) for name in named]
     return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
@@ -176,7 +171,7 @@ def _countries(
     """Return the known Member States of a recipient, and the facts that could name another."""
     known: set[str] = set()
     missing: frozenset[str] = frozenset()
-    for name in recipient.get("each_of", ()):
+    for name in recipient["each_of"]:
         if name == HOME_STATE:
             states, wanted = home_state(situation)
         else:
@@ -190,7 +185,7 @@ def _countries(
 
 def _chosen(claim: Claim, firm: set[str]) -> Claim:
     choice = next((desk for desk in claim.choices if desk in firm), claim.choices[0])
-    return replace(claim, to=choice)
+    return claim._replace(to=choice)
 
 
 def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dict[str, Any]:
@@ -224,6 +219,8 @@ def _conflicts(
     report: Mapping[str, Any], group: list[Claim], asked: Asked, release: Release, to: Desk
 ) -> list[dict[str, Any]]:
     """Return where a firm duty of statute asks for a class that a prohibition bars."""
+    if not release.reaching(to)[0]:
+        return []
     clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
     owed = _asked_by(duties, release)

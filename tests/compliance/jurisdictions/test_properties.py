@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from compliance import jurisdictions
 from compliance.jurisdictions import RuleSet, cases, logic
-from compliance.jurisdictions.logic import NAMES
+from compliance.jurisdictions.logic import FAILS, NAMES, UNDETERMINED
 from tests.compliance.jurisdictions.chance import (
     Plain,
     conditions_of,
@@ -37,6 +37,10 @@ LEAVES = [
     leaf("offence.location", "includes", "DE"),
     leaf("offence.location", "includes_any", ["DE", "FR"]),
     leaf("offence.location", "includes_none", ["FR"]),
+]
+SIGHTS = [
+    *(leaf("item.visibility", op, "public") for op in ("is", "is_not")),
+    *(leaf("item.visibility", op, ["one_to_one", "public"]) for op in ("in", "not_in")),
 ]
 conditions, sheets, wholes = conditions_of(LEAVES), sheets_of(VALUES), whole_of(VALUES)
 SEEN = {
@@ -101,6 +105,15 @@ class TestCompiled:
         function = logic.compiled(condition)
         for facts in of:
             assert function(facts) == logic.weigh(condition, facts)
+
+    @given(presumptive, pairs_of_sheets)
+    def test_asks_for_what_leaves_the_condition_open(
+        self, condition: Plain, of: tuple[Plain, Plain]
+    ) -> None:
+        wanted = logic.seeking(condition)
+        for facts in of:
+            if logic.weigh(condition, facts) == UNDETERMINED:
+                assert wanted(facts) == logic.needs(condition, facts)
 
     @pytest.mark.parametrize("branch", ["all", "any"])
     def test_of_nothing_is_as_the_condition_is(self, branch: str) -> None:
@@ -270,6 +283,26 @@ class TestWhatIsOpen:
                 untold = {fact: value for fact, value in whole.items() if fact not in asked}
                 assert said(rules, told_it)["rules"][name]["outcome"] != "undetermined"
                 assert said(rules, untold | facts)["rules"][name]["outcome"] == "undetermined"
+
+
+class TestWhatIsAssumed:
+    @given(condition=conditions_of([*LEAVES, *SIGHTS]), of=sheets)
+    def test_is_every_value_with_which_an_open_bar_stands(
+        self, clashing: RuleSet, condition: Plain, of: tuple[Plain, Plain]
+    ) -> None:
+        bar = replace(clashing.rules["xx-names"], when=condition)
+        rules, facts = replace(clashing, rules={**clashing.rules, "xx-names": bar}), of[0]
+        found = jurisdictions.rule_on(rules, facts=facts, clocks={}, rule_time=NOON)
+        read_as = {each["fact"]: each["as"] for each in found["assumed"] if each["for"] == bar.id}
+        values = {"item.visibility": rules.vocabulary.facts["item.visibility"].values}
+        for name in logic.needs(bar.own, facts):
+            every = values.get(name, VALUES[name] if name in FLAGS else ())
+            stands = [
+                each for each in every if logic.weigh(bar.own, {**facts, name: each}) != FAILS
+            ]
+            some = sorted(stands) if len(stands) < len(every) else None
+            assert read_as.pop(name) == (stands[0] if len(stands) == 1 else some)
+        assert not read_as
 
 
 class TestACertificate:
