@@ -443,6 +443,7 @@ class TestLoad:
             drafts.load({"eu-dsa.yaml": _dsa(), "house.yaml": "schema: law/1"}, WHY, by=carla)
         assert not RuleDocumentVersion.objects.filter(state=State.DRAFTED).exists()
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_is_the_inverse_of_dump_and_leaves_every_earlier_law_as_it_was(
         self, recorded: Release, carla: User, dora: User, data: Any

@@ -32,8 +32,6 @@ ASKED: dict[str, Any] = {
     "simulate": ["us-rrota-s2372"],
 }
 
-pytestmark = pytest.mark.every_law
-
 Run = Callable[..., str]
 Fails = Callable[..., tuple[str, str]]
 Spoilt = Callable[[str, str, str], dict[str, str]]
@@ -105,6 +103,7 @@ def refusals(printed: str) -> list[tuple[str, str]]:
 
 
 class TestDetermine:
+    @pytest.mark.every_law
     def test_prints_the_determination_as_one_line(
         self, run: Run, sheet: Callable[[Any], str], law: RuleSet
     ) -> None:
@@ -277,6 +276,7 @@ class TestDetermine:
 
 
 class TestTest:
+    @pytest.mark.every_law
     def test_counts_the_shipped_cases(self, run: Run) -> None:
         lines = run("test").splitlines()
         assert "G02: passed" in lines
@@ -285,6 +285,7 @@ class TestTest:
         passed = len(lines) - 6
         assert lines[-1] == f"{passed} passed, 0 differ, 5 journeys (tested as journeys)"
 
+    @pytest.mark.every_law
     def test_prints_every_verdict_as_data(self, run: Run, law: RuleSet) -> None:
         said = json.loads(run("test", "--json"))
         assert said.keys() == {"rule_set", "cases"}
@@ -335,6 +336,7 @@ class TestTest:
 
 
 class TestCheck:
+    @pytest.mark.every_law
     def test_counts_the_shipped_law_and_says_what_is_proved_of_it(
         self, run: Run, law: RuleSet
     ) -> None:
@@ -455,6 +457,7 @@ class TestDiff:
         assert due
         assert all(" (firm duty): 20" in line and " -> 20" in line for line in due)
 
+    @pytest.mark.every_law
     def test_prints_the_same_as_data(self, run: Run, books: Path, law: RuleSet) -> None:
         told = json.loads(run("diff", "shipped", str(books), "--json"))
         new = given.law(str(books))
