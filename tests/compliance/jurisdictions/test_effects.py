@@ -89,6 +89,13 @@ class TestPreserve:
         found = said(enact({"xx-a": keeps(LIFTED, versions=versions)}))
         assert (found["preserve"] or {}).get("until") == until
 
+    def test_takes_a_law_that_was_renewed(self, enact: Enact) -> None:
+        renewal = {"fact": "law.ie_oasa_9_renewal", "is": "confirmed"}
+        versions = [{"from": "2020-01-01", "status": "sunset", "renewal": renewal}]
+        rules = enact({"xx-a": keeps(LIFTED, versions=versions)})
+        found = said(rules, {"law.ie_oasa_9_renewal": "confirmed"})
+        assert found["preserve"] == {"until": "open", "because": ["xx-a"]}
+
 
 class TestSilence:
     @pytest.mark.parametrize(
