@@ -23,8 +23,7 @@ class Release:
 
     def __init__(self, situation: Situation, found: Mapping[str, Outcome]) -> None:
         self.words, self.facts = situation.rules.vocabulary, situation.facts
-        held = situation.facts.get("data.available_classes", {"known": [], "closed": False})
-        self.available = sorted(members(held)[0])
+        self.available = sorted(members(situation.facts.get("data.available_classes", []))[0])
         self.content_is_private = "item.visibility" not in situation.facts
         strips = [each for each in having(situation, found, "strip") if each.applies]
         self.prohibitions = [each for each in strips if each.rule.mode == "prohibition"]
@@ -39,9 +38,7 @@ class Release:
         A cell is min(own, -exception): an undetermined exception leaves the bar in place. An
         exception may be for the reports of some rules alone: one that asks freely is enough.
         """
-        if not self.reaching(desk)[0]:
-            return []
-        found = [self._barring(field, desk, asker) for asker in sorted({*asking}) or [""]]
+        found = [self._barring(field, desk, asker) for asker in {*asking} or {""}]
         if [] in found:
             return []
         return list({each.rule.id: each for bars in found for each in bars}.values())
@@ -68,7 +65,7 @@ class Release:
             if not self._wanted(field, asked)
         }
         if any(self.reaching(desk)):
-            withheld = dict(sorted((withheld | self._stripped(asked, desk)).items()))
+            withheld |= self._stripped(asked, desk)
         return [field for field in self.available if field not in withheld], withheld
 
     def reasons(self, asked: Asked, desk: Desk) -> Iterable[tuple[str, str]]:
@@ -153,7 +150,7 @@ class Release:
 
     def _exception(self, bar: Outcome, field: str, desk: Desk, asker: str) -> int:
         lifting = [each for each in self.lifts if _lifts(each, bar, field, desk, asker)]
-        return min((-each.value for each in lifting), default=1)
+        return min((-each.value for each in lifting), default=HOLDS)
 
     def _wanted(self, field: str, asked: Asked) -> bool:
         return field in asked and field not in self.words.standing

@@ -105,7 +105,7 @@ class TestMerge:
             "when": {"fact": "item.visibility", "is": "public"},
             "trigger": {"nature": "event", "clock": "belief", "words": "knows"},
             "then": report("fbi", deadline=limit),
-        }})  # fmt: skip
+        }, "xx-b": {"when": {"fact": "item.visibility", "is": "public"}}})  # fmt: skip
         facts = {name: value for name, value in KNOWN.items() if name != "threat.imminent"}
         if imminent is not None:
             facts["threat.imminent"] = imminent
