@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django import conf
 from django.contrib.messages import get_messages
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test import Client, TransactionTestCase, override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
@@ -127,6 +127,21 @@ def _flushing_lifts_the_triggers() -> Iterator[None]:
 def unguarded(db: None) -> None:
     """A database whose owner dropped the triggers."""
     lift_triggers()
+
+
+@pytest.fixture
+def stopped(db: None) -> Callable[[str], None]:
+    """Try raw SQL that the triggers stop; nothing of it stays."""
+
+    def attempt(statement: str) -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            if connection.vendor == "postgresql":  # or TRUNCATE stops at pending foreign keys
+                cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            with pytest.raises(DatabaseError, match="only ever added to"):
+                cursor.execute(statement)
+            transaction.set_rollback(True)
+
+    return attempt
 
 
 @pytest.fixture(scope="session", autouse=True)

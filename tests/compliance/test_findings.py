@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
@@ -323,19 +323,14 @@ class TestTheLadder:
         ],
     }
 
-    def test_is_only_ever_added_to(self, ana: User) -> None:
+    def test_is_only_ever_added_to(self, ana: User, stopped: Callable[[str], None]) -> None:
         recorded(ana)
         for statement in [
             "UPDATE compliance_rung SET reached_at = recorded_at",
             "DELETE FROM compliance_rung",
             *self.CHANGES[connection.vendor],
         ]:
-            with (
-                transaction.atomic(),
-                connection.cursor() as cursor,
-                pytest.raises(DatabaseError, match="only ever added to"),
-            ):
-                cursor.execute(statement)
+            stopped(statement)
 
 
 class TestClocks:
