@@ -101,6 +101,7 @@ def test_a_finding_is_recorded_confirmed_and_signed_by_three_people(
     for label, minutes in (("Suspicion arose", 20), ("Reasonable belief since", 10)):
         page.get_by_label(label).fill(f"{NOW - timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S}")
     page.get_by_label("Facts", exact=True).fill(FACTS)
+    page.get_by_label("Reason of judgements").fill("The post names a place and an hour.")
     page.get_by_role("button", name="Record").click()
     finding = Finding.objects.get()
     assert finding.recorded_by == ana
