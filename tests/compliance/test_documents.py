@@ -62,6 +62,7 @@ class TestKind:
 
 
 class TestVersion:
+    @pytest.mark.slow
     @pytest.mark.parametrize("state", ["approved", "rejected", "shipped"])
     def test_that_is_decided_is_never_saved_again(
         self, state: str, request: pytest.FixtureRequest
@@ -72,6 +73,7 @@ class TestVersion:
             version.save()
         assert Decided().message.endswith("Draft a new version.")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("state", ["approved", "rejected", "shipped"])
     @pytest.mark.parametrize("change", [{"text": "x"}, {"state": "drafted"}, {"why": "y"}])
     def test_that_is_decided_is_not_changed_in_sql_either(

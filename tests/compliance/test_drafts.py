@@ -138,6 +138,7 @@ class TestDraft:
 
 
 class TestSubmit:
+    @pytest.mark.slow
     def test_reports_what_check_test_diff_and_replay_say(
         self, drafted: RuleDocumentVersion, carla: User
     ) -> None:
@@ -154,6 +155,7 @@ class TestSubmit:
         assert told["test"]["differ"] == told["diff"] == told["beside"] == []
         assert told["replay"] == {"count": 0, "changed": []}
 
+    @pytest.mark.slow
     def test_tells_which_rules_change_and_which_cases_differ(
         self, change: Callable[..., RuleDocumentVersion]
     ) -> None:
@@ -164,11 +166,13 @@ class TestSubmit:
         differ = told["test"]["differ"]
         assert differ[0]["differences"][0]["key"].endswith(".due")
 
+    @pytest.mark.slow
     def test_tells_of_a_rule_that_is_new(self, change: Callable[..., RuleDocumentVersion]) -> None:
         added = retitled().replace("regime: house", "regime: house-2")
         told = change("house-2.yaml", added.replace("- id: house-", "- id: house-2-")).reports
         assert {each["change"] for each in told["diff"]} == {"added"}
 
+    @pytest.mark.slow
     def test_asks_the_law_again_about_what_is_on_record(
         self, proposed: Determination, carla: User
     ) -> None:
@@ -211,6 +215,7 @@ class TestSubmit:
         with pytest.raises(NotPermitted, match="may not draft rules"):
             drafts.submit(drafted, by=otto)
 
+    @pytest.mark.slow
     def test_is_done_once_and_on_the_text_that_was_read(
         self, drafted: RuleDocumentVersion, carla: User
     ) -> None:
@@ -222,6 +227,7 @@ class TestSubmit:
 
 
 class TestApprove:
+    @pytest.mark.slow
     def test_makes_the_law_at_once(
         self, recorded: Release, submitted: RuleDocumentVersion, dora: User
     ) -> None:
@@ -232,6 +238,7 @@ class TestApprove:
         submitted.refresh_from_db()
         assert (submitted.state, submitted.approved_by) == (State.APPROVED, dora)
 
+    @pytest.mark.slow
     def test_makes_the_law_from_a_moment_on(
         self, recorded: Release, submitted: RuleDocumentVersion, dora: User
     ) -> None:
@@ -261,6 +268,7 @@ class TestApprove:
         with pytest.raises(WrongState, match="is drafted; it cannot become approved"):
             drafts.approve(drafted, by=dora)
 
+    @pytest.mark.slow
     def test_is_refused_on_an_older_version_and_a_second_time(
         self, submitted: RuleDocumentVersion, dora: User
     ) -> None:
@@ -270,6 +278,7 @@ class TestApprove:
         with pytest.raises(WrongState, match="is approved"):
             drafts.approve(submitted, by=dora)
 
+    @pytest.mark.slow
     def test_is_refused_while_a_golden_case_differs(
         self, change: Callable[..., RuleDocumentVersion], recorded: Release, dora: User
     ) -> None:
@@ -281,6 +290,7 @@ class TestApprove:
         slower.refresh_from_db()
         assert (slower.state, releases.current()) == (State.SUBMITTED, recorded)
 
+    @pytest.mark.slow
     def test_is_refused_while_the_check_finds_a_fault(
         self, change: Callable[..., RuleDocumentVersion], recorded: Release, dora: User
     ) -> None:
@@ -292,6 +302,7 @@ class TestApprove:
             drafts.approve(rota, by=dora)
         assert releases.current() == recorded
 
+    @pytest.mark.slow
     def test_approves_a_rule_with_the_case_that_was_changed_for_it(
         self, change: Callable[..., RuleDocumentVersion], dora: User
     ) -> None:
@@ -306,6 +317,7 @@ class TestApprove:
         assert {"house.cases.yaml", "eu-tco.yaml"} <= releases.dump(release).keys()
         assert releases.current() == release
 
+    @pytest.mark.slow
     def test_approves_all_that_it_was_checked_beside(
         self, change: Callable[..., RuleDocumentVersion], carla: User, dora: User
     ) -> None:
@@ -316,6 +328,7 @@ class TestApprove:
         assert (first.state, first.approved_by) == (State.APPROVED, dora)
         assert releases.dump(release)["house.yaml"] == retitled()
 
+    @pytest.mark.slow
     def test_takes_what_it_was_checked_beside_as_approved_if_it_is(
         self, change: Callable[..., RuleDocumentVersion], dora: User
     ) -> None:
@@ -325,6 +338,7 @@ class TestApprove:
         assert releases.dump(release)["house.yaml"] == retitled()
         assert releases.dump(release)["eu-dsa.yaml"] == _dsa()
 
+    @pytest.mark.slow
     def test_is_refused_if_what_it_was_checked_beside_is_rejected(
         self, change: Callable[..., RuleDocumentVersion], dora: User
     ) -> None:
@@ -333,6 +347,7 @@ class TestApprove:
         with pytest.raises(Stale, match=r"beside house\.yaml version 2, which is rejected"):
             drafts.approve(second, by=dora)
 
+    @pytest.mark.slow
     def test_is_refused_to_whoever_drafted_what_it_was_checked_beside(
         self, change: Callable[..., RuleDocumentVersion], dora: User, person: Any
     ) -> None:
@@ -343,6 +358,7 @@ class TestApprove:
         with pytest.raises(SamePerson):
             drafts.approve(second, by=dora)
 
+    @pytest.mark.slow
     def test_is_refused_if_the_law_does_not_read_with_it_any_more(
         self, change: Callable[..., RuleDocumentVersion], dora: User, upgrade: Any
     ) -> None:
@@ -361,6 +377,7 @@ class TestApprove:
         with pytest.raises(Tampered, match="is not the one that was submitted"):
             drafts.approve(submitted, by=dora)
 
+    @pytest.mark.slow
     def test_stays_in_what_begins_later(
         self, change: Callable[..., RuleDocumentVersion], dora: User
     ) -> None:
@@ -373,6 +390,7 @@ class TestApprove:
         assert then != coming
         assert releases.dump(then) == releases.dump(now) | {"house.yaml": retitled()}
 
+    @pytest.mark.slow
     def test_begins_no_earlier_than_a_later_text_of_the_same_document(
         self, change: Callable[..., RuleDocumentVersion], dora: User
     ) -> None:
@@ -384,6 +402,7 @@ class TestApprove:
         release = drafts.approve(again, begins, by=dora)
         assert releases.in_force(begins) == release
 
+    @pytest.mark.slow
     def test_never_changes_an_earlier_answer(
         self, proposed: Determination, submitted: RuleDocumentVersion, dora: User
     ) -> None:
@@ -395,6 +414,7 @@ class TestApprove:
 
 
 class TestReject:
+    @pytest.mark.slow
     @pytest.mark.parametrize("state", ["drafted", "submitted"])
     def test_leaves_the_law_as_it_is_and_the_text_on_record(
         self, state: str, recorded: Release, dora: User, carla: User, request: Any

@@ -79,6 +79,7 @@ class TestPlace:
 
 
 class TestPlaceDue:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("preserve", "reports", "held"),
         [(LAW, True, 1), (LAW, False, 1), (None, True, 1), (None, False, 0)],

@@ -75,6 +75,7 @@ class TestRules:
         house = releases.texts(enacted)["house.yaml"]
         assert house == retitled()
 
+    @pytest.mark.slow
     def test_change_by_themselves_when_a_later_release_begins(
         self, recorded: Release, submitted: RuleDocumentVersion, dora: User, monkeypatch: Any
     ) -> None:
@@ -147,6 +148,7 @@ class TestRulesOf:
         with pytest.raises(Tampered, match="does not match its approved hash"):
             releases.rules_of(recorded)
 
+    @pytest.mark.slow
     def test_are_kept_for_a_few_releases_alone(
         self, recorded: Release, enacted: Release, monkeypatch: pytest.MonkeyPatch, forget: Forget
     ) -> None:
@@ -234,6 +236,7 @@ class TestCurrent:
         assert releases.current() == new
         assert releases.rules().sha256 == new.sha256
 
+    @pytest.mark.slow
     def test_keeps_what_the_house_changed_itself(
         self, recorded: Release, enacted: Release, upgrade: Upgrade
     ) -> None:
@@ -244,6 +247,7 @@ class TestCurrent:
         assert (shipped.state, shipped.text) == (State.SHIPPED, noted())
         assert releases.current() == new
 
+    @pytest.mark.slow
     def test_follows_what_is_shipped_once_counsel_adopted_it(
         self, enacted: Release, upgrade: Upgrade, carla: User, dora: User
     ) -> None:
@@ -271,6 +275,7 @@ class TestCurrent:
         assert RuleDocumentVersion.objects.get(text=broken).state == State.SHIPPED
         assert releases.current() == held
 
+    @pytest.mark.slow
     def test_brings_an_upgrade_into_what_begins_later_too(
         self, submitted: RuleDocumentVersion, dora: User, upgrade: Upgrade, monkeypatch: Any
     ) -> None:

@@ -151,6 +151,7 @@ class TestDetermine:
         (line,) = run("determine", sheet(text)).splitlines()
         assert json.loads(line)["schema"] == "determination/1"
 
+    @pytest.mark.slow
     def test_answers_each_line_of_json_lines_in_its_place(
         self, run: Run, sheet: Callable[[Any], str]
     ) -> None:
@@ -158,6 +159,7 @@ class TestDetermine:
         printed = run("determine", sheet("\n\n".join(map(json.dumps, others)) + "\n"))
         assert printed == "".join(run("determine", sheet(each)) for each in others)
 
+    @pytest.mark.slow
     def test_answers_a_refused_line_with_its_refusal_in_its_place(
         self, run: Run, fails: Fails, sheet: Callable[[Any], str]
     ) -> None:
@@ -251,6 +253,7 @@ class TestDetermine:
         _, line = fails("determine", str(tmp_path / "facts.json"))
         assert "cannot be read: 'utf-8' codec can't decode" in line
 
+    @pytest.mark.slow
     def test_refuses_more_than_it_reads_rather_than_read_a_part(
         self, fails: Fails, run: Run, sheet: Callable[[Any], str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -276,6 +279,7 @@ class TestDetermine:
 
 
 class TestTest:
+    @pytest.mark.slow
     @pytest.mark.every_law
     def test_counts_the_shipped_cases(self, run: Run) -> None:
         lines = run("test").splitlines()
@@ -285,6 +289,7 @@ class TestTest:
         passed = len(lines) - 6
         assert lines[-1] == f"{passed} passed, 0 differ, 5 journeys (tested as journeys)"
 
+    @pytest.mark.slow
     @pytest.mark.every_law
     def test_prints_every_verdict_as_data(self, run: Run, law: RuleSet) -> None:
         said = json.loads(run("test", "--json"))
@@ -293,6 +298,7 @@ class TestTest:
         shipped = cases.read(law, releases.shipped_cases())
         assert said["cases"] == [vars(cases.judge(law, case)) for case in shipped]
 
+    @pytest.mark.slow
     def test_runs_the_files_given_and_names_each_key_with_both_values(
         self, fails: Fails, run: Run, tmp_path: Path
     ) -> None:
@@ -336,6 +342,7 @@ class TestTest:
 
 
 class TestCheck:
+    @pytest.mark.slow
     @pytest.mark.every_law
     def test_counts_the_shipped_law_and_says_what_is_proved_of_it(
         self, run: Run, law: RuleSet
@@ -352,9 +359,11 @@ class TestCheck:
             "rule_set": law.sha256, "rules": sorted(law.rules), "findings": solve.findings(law),
         }  # fmt: skip
 
+    @pytest.mark.slow
     def test_of_the_shipped_law_leaves_nothing_open(self, run: Run) -> None:
         assert run("check", "--strict") == run("check")
 
+    @pytest.mark.slow
     def test_fails_when_a_rule_says_nothing(self, fails: Fails, spoilt: Spoilt) -> None:
         spoilt(
             "us-sca.yaml",
@@ -370,6 +379,7 @@ class TestCheck:
             "finding": "can never hold", "proved": True, "witness": None,
         } in json.loads(printed)["findings"]  # fmt: skip
 
+    @pytest.mark.slow
     def test_fails_if_strict_when_something_waits_for_a_person(
         self, run: Run, fails: Fails, spoilt: Spoilt
     ) -> None:
@@ -446,6 +456,7 @@ class TestDiff:
             (tmp_path / name).write_text(text, "utf-8")
         return tmp_path
 
+    @pytest.mark.slow
     def test_tells_what_changed_and_a_situation_that_shows_it(self, run: Run, books: Path) -> None:
         lines = run("diff", "shipped", str(books)).splitlines()
         assert lines[0].startswith("1 rules changed from ")
@@ -457,6 +468,7 @@ class TestDiff:
         assert due
         assert all(" (firm duty): 20" in line and " -> 20" in line for line in due)
 
+    @pytest.mark.slow
     @pytest.mark.every_law
     def test_prints_the_same_as_data(self, run: Run, books: Path, law: RuleSet) -> None:
         told = json.loads(run("diff", "shipped", str(books), "--json"))
@@ -465,6 +477,7 @@ class TestDiff:
         assert told["rules"] == diff.changes(law, new)
         assert (told["facts"], told["authorities"]) == ([], [])
 
+    @pytest.mark.slow
     def test_names_words_and_desks_that_changed_beside_the_rules(
         self, run: Run, books: Path
     ) -> None:
@@ -494,6 +507,7 @@ class TestDiff:
             r"0 rules changed from (\w{12}) to \1\n", run("diff", "shipped", "shipped")
         )
 
+    @pytest.mark.slow
     def test_tells_a_rule_that_is_no_more(self, run: Run, books: Path) -> None:
         (books / "eu-tco.yaml").unlink()
         lines = run("diff", "shipped", str(books)).splitlines()

@@ -65,6 +65,7 @@ class TestReplay:
         assert "  outcome eu-tco-14-5: holds -> fails" in lines
         assert lines[-1] == "1 changed, 0 unchanged, 0 refused, 0 would have been wrong"
 
+    @pytest.mark.slow
     def test_marks_a_referral_that_was_signed(
         self, run: Run, signed: Determination, books: Callable[[str, str, str], str]
     ) -> None:

@@ -219,6 +219,7 @@ class TestWhatWaits:
             (f"The {made}", "put on record by you; a second person decides"),
         ]
 
+    @pytest.mark.slow
     def test_is_work_that_fails(self, front: Callable[[], Any], entered: Referral) -> None:
         for attempts, words in ((1, "tried 1 time: "), (3, "tried 3 times: ")):
             Work.objects.all().delete()

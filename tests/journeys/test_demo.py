@@ -114,6 +114,7 @@ class TestGoOn:
 
 
 class TestRefusals:
+    @pytest.mark.slow
     def test_of_a_desk_name_it_and_say_what_its_program_said(self, tmp_path: Path) -> None:
         desk = demo_desk.Desk("bka", tmp_path, age.X25519Identity.kind)
         with pytest.raises(CommandError, match=r"^At the desk of bka: .*cannot be read"):

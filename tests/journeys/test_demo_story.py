@@ -23,6 +23,7 @@ class TestSamples:
         for fact, value in demo_samples.profile().items():
             words.check(fact, value)
 
+    @pytest.mark.slow
     def test_have_real_files_of_their_type(self) -> None:
         begins = {
             "image/png": b"\x89PNG\r\n",
@@ -39,6 +40,7 @@ class TestSamples:
                 seen.add(exhibit.media_type)
         assert seen == set(begins)
 
+    @pytest.mark.slow
     def test_hold_a_recording_of_twenty_megabytes_and_always_the_same(self) -> None:
         recording = demo_samples.moving_bars()
         assert len(recording) > 20 * 2**20
@@ -84,6 +86,7 @@ class TestStory:
         sealed = {"items": [], "bundle": {"size": 1, "sha256": ""}, "key": key}
         assert "the signed statement alone" in demo_story._sealed(sealed)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("hold", "says"),
         [

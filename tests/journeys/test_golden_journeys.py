@@ -92,11 +92,13 @@ def _told(determination: Determination) -> list[tuple[str, str, str]]:
     ]
 
 
+@pytest.mark.slow
 def test_each_is_named_here_with_what_it_waits_for(db: object) -> None:
     journeys = {name for name, case in _golden().items() if case.kind == "journey"}
     assert journeys == WAITING.keys()
 
 
+@pytest.mark.slow
 def test_g19_nothing_held_under_section_39_is_erased_until_counsel_lifts_the_hold(
     propose: Propose, sign: Make, sits: Sits, dora: User, enrol: Make
 ) -> None:
@@ -132,6 +134,7 @@ def _steps(page: str) -> list[str]:
     return re.findall(r'class="step step-([a-z-]+)', page)
 
 
+@pytest.mark.slow
 def test_g28b_a_minor_is_referred_by_three_people_and_less_of_the_minor_leaves(
     propose: Propose, sign: Make, sits: Sits, ana: User, ben: User, carla: User, agency: Agency
 ) -> None:
@@ -168,6 +171,7 @@ def test_g28b_a_minor_is_referred_by_three_people_and_less_of_the_minor_leaves(
     assert referral.state == docket.State.DELIVERED
 
 
+@pytest.mark.slow
 def test_g43b_the_south_african_report_is_closed_only_under_the_number_of_the_police(
     propose: Propose, sign: Make, sits: Sits, carla: User, enrol: Make, admit: Make,
     liaison_key: OKPKey,

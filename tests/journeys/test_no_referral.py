@@ -53,6 +53,7 @@ def test_declined(
     assert checkpoints.verify().good
 
 
+@pytest.mark.slow
 def test_withdrawn(
     imminent: Finding,
     item: object,
@@ -78,6 +79,7 @@ def test_withdrawn(
     assert checkpoints.verify().good
 
 
+@pytest.mark.slow
 def test_no_duty(record: Make, attach: Make, profile: object, ben: User, sign: Make) -> None:
     # An old video is posted again. The law asks for nothing, and says so.
     sample = demo_samples.read("historic")

@@ -101,6 +101,7 @@ class TestWithdraw:
 
 
 class TestClose:
+    @pytest.mark.slow
     def test_ends_what_the_agency_acknowledged(
         self, sits: Sits, carla: User, acknowledged: Referral
     ) -> None:
@@ -171,6 +172,7 @@ class TestEnrol:
 
 
 class TestApprove:
+    @pytest.mark.slow
     def test_is_for_a_second_person(
         self, sits: Sits, cleo: User, carla: User, added: Agency
     ) -> None:
@@ -188,6 +190,7 @@ class TestApprove:
 
 
 class TestKey:
+    @pytest.mark.slow
     def test_is_added_then_approved_by_what_the_agency_reads_out(
         self, sits: Sits, cleo: User, carla: User, added: Agency, identity: age.Identity
     ) -> None:
@@ -267,6 +270,7 @@ class TestClient:
             **LATER,
         }
 
+    @pytest.mark.slow
     def test_is_admitted_then_approved_by_what_the_agency_reads_out(
         self, sits: Sits, cleo: User, carla: User, added: Agency, typed: dict[str, Any]
     ) -> None:

@@ -263,6 +263,7 @@ class TestPrepare:
 class TestRelease:
     """The promise of the house: no byte leaves that the ruling does not allow."""
 
+    @pytest.mark.slow
     @given(released=st.sets(st.sampled_from(CLASSES)))
     def test_lets_out_the_released_classes_and_no_word_of_another(
         self, marked: Referral, identity: age.Identity, released: set[str]
@@ -285,6 +286,7 @@ class TestRelease:
         }
         assert len(opened(data, identity)) == len(told["items"]) + 2
 
+    @pytest.mark.slow
     def test_keeps_the_private_message_from_the_one_and_gives_it_to_the_other(
         self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, sign: Make
     ) -> None:

@@ -362,6 +362,7 @@ class TestDeliverDue:
             sealed.bundle.sha256,
         )
 
+    @pytest.mark.slow
     def test_hands_over_the_most_urgent_first(
         self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, sign: Make,
         wire: Wire,

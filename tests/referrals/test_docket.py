@@ -163,6 +163,7 @@ def owed_before(referral: Referral, **changes: Any) -> None:
 
 
 class TestFollow:
+    @pytest.mark.slow
     @pytest.mark.parametrize("state", ["entered", "sealed"])
     def test_takes_a_referral_along_when_the_newer_determination_asks_for_the_same(
         self, state: str, overtake: Overtake, request: pytest.FixtureRequest
@@ -188,6 +189,7 @@ class TestFollow:
         assert Referral.objects.get().obligation == before
         assert not docket.idle().exists()
 
+    @pytest.mark.slow
     def test_lets_an_entered_one_be_sealed_with_what_goes_now(
         self, entered: Referral, overtake: Overtake
     ) -> None:
@@ -197,6 +199,7 @@ class TestFollow:
         entered.refresh_from_db()
         assert entered.obligation.release == newer.obligations.get().release
 
+    @pytest.mark.slow
     def test_lets_a_sealed_one_wait_that_holds_something_else_until_it_is_withdrawn(
         self, sealed: Referral, overtake: Overtake, carla: User
     ) -> None:
@@ -211,6 +214,7 @@ class TestFollow:
 
 
 class TestIdle:
+    @pytest.mark.slow
     def test_is_what_no_signed_determination_asks_for_any_more(
         self, entered: Referral, drop: Overtake, sits: Callable[[User], Any], carla: User
     ) -> None:
@@ -244,6 +248,7 @@ class TestIdle:
         sealed.refresh_from_db()
         assert sealed.state == State.SEALED
 
+    @pytest.mark.slow
     def test_is_not_what_was_made_ready_for_an_earlier_obligation(
         self, entered: Referral, overtake: Overtake
     ) -> None:

@@ -74,12 +74,14 @@ def status(address: str) -> int:
 
 
 class TestServing:
+    @pytest.mark.slow
     def test_answers_under_its_address(self, db: None, state: Path, settings: Any) -> None:
         (state / "static").mkdir()
         with up.serving(0) as address:
             assert address == settings.BASE_URL
             assert status(address) == 200
 
+    @pytest.mark.slow
     def test_writes_no_line_for_a_request(
         self, db: None, state: Path, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -88,6 +90,7 @@ class TestServing:
             status(address)
         assert capfd.readouterr().err == ""
 
+    @pytest.mark.slow
     def test_leaves_the_address_that_agencies_call(self, state: Path, settings: Any) -> None:
         (state / "static").mkdir()
         settings.BASE_URL = "https://duty.example.org"

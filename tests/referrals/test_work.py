@@ -33,6 +33,7 @@ LATER = timezone.now() + timedelta(hours=1)
 
 
 class TestWorkOnce:
+    @pytest.mark.slow
     def test_takes_a_signed_determination_to_its_agency(
         self, signed: Determination, agency: Agency
     ) -> None:
@@ -47,6 +48,7 @@ class TestWorkOnce:
         call_command("work", once=True)
         assert work.pass_through() == 0
 
+    @pytest.mark.slow
     def test_leaves_what_fails_for_later_and_says_so(
         self, signed: Determination, enrol: Callable[..., Agency], identity: age.Identity
     ) -> None:

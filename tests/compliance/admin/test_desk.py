@@ -80,6 +80,7 @@ class TestReadOnly:
 
 
 class TestStep:
+    @pytest.mark.slow
     def test_is_taken_by_post_alone(self, sits: Sits, carla: User, everything: Referral) -> None:
         browser, before = sits(carla).browser, AuditEntry.objects.count()
         for model, step in STEPS:
@@ -91,6 +92,7 @@ class TestStep:
             assert method(address).status_code == 405, method
         assert AuditEntry.objects.count() == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("role", [Role.AUDITOR, Role.CUSTODIAN])
     def test_shows_nothing_of_a_matter_by_any_method(
         self, role: str, sits: Sits, person: Any, everything: Referral
@@ -106,6 +108,7 @@ class TestStep:
                 assert method(address).status_code == 403, (address, method)
         assert len(matters) > 7
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("role", Role)
     def test_is_refused_to_everybody_whose_role_does_not_allow_it(
         self, role: str, sits: Sits, person: Any, everything: Referral
@@ -122,6 +125,7 @@ class TestStep:
         assert len(refused) > 3
         assert AuditEntry.objects.count() == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("key", NOWHERE)
     def test_on_nothing_is_nowhere(self, key: str, sits: Sits, carla: User) -> None:
         browser = sits(carla).browser
@@ -149,6 +153,7 @@ class TestStep:
 
 
 class TestList:
+    @pytest.mark.slow
     def test_asks_the_database_a_bounded_number_of_times(
         self,
         sits: Sits,
@@ -243,6 +248,7 @@ class TestList:
 
 
 class TestPage:
+    @pytest.mark.slow
     def test_of_every_kind_opens_and_tells_its_story(
         self, sits: Sits, carla: User, everything: Referral
     ) -> None:

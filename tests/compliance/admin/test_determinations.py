@@ -46,6 +46,7 @@ class TestPage:
         assert 'type="checkbox" name="permission-fbi"' in text
         assert re.findall("<input[^>]* checked", text) == []
 
+    @pytest.mark.slow
     def test_offers_no_choice_where_there_is_none(
         self,
         sits: Sits,
@@ -97,6 +98,7 @@ class TestSign:
         kinds = proposed.obligations.order_by("recipient").values_list("recipient", "kind")
         assert list(kinds) == [("bka", "duty"), ("fbi", "permission")]
 
+    @pytest.mark.slow
     def test_keeps_the_tick_and_the_words_when_it_is_refused(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
@@ -107,6 +109,7 @@ class TestSign:
         assert len(re.findall("<input[^>]* checked", text)) == 2
         assert "Every condition is met." in text
 
+    @pytest.mark.slow
     def test_refuses_a_duty_that_is_left_undecided(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
@@ -114,6 +117,7 @@ class TestSign:
         assert page.said == ["Accept or decline the duty towards bka, with a reason."]
         assert not proposed.obligations.exists()
 
+    @pytest.mark.slow
     def test_refuses_a_choice_that_is_none(
         self, sits: Sits, carla: User, proposed: Determination
     ) -> None:
@@ -129,6 +133,7 @@ class TestSign:
         text = sits(carla).takes(proposed, "sign", because="No.", **answers).content.decode()
         assert "(BKA), declined" in text or "declined <q>They know already.</q>" in text
 
+    @pytest.mark.slow
     def test_changes_nothing_when_a_colleague_was_faster(
         self, sits: Sits, carla: User, dora: User, proposed: Determination
     ) -> None:
@@ -144,6 +149,7 @@ class TestSign:
         assert proposed.state == "declined"
         assert not proposed.obligations.exists()
 
+    @pytest.mark.slow
     def test_is_neither_shown_nor_allowed_to_who_took_part_in_the_finding(
         self, sits: Sits, ben: User, proposed: Determination
     ) -> None:
@@ -191,6 +197,7 @@ class TestConflict:
         told = {"resolution": "release", "because": "They consented.", "citation": "s.2702(b)(3)"}
         return {"conflict": conflict["id"], **told} | changes
 
+    @pytest.mark.slow
     def test_is_decided_by_one_counsel_and_approved_by_another(
         self, sits: Sits, carla: User, dora: User, torn: Determination
     ) -> None:
@@ -218,6 +225,7 @@ class TestConflict:
         text = page.content.decode()
         assert "Decided <strong>they stay here</strong>." in text
 
+    @pytest.mark.slow
     def test_refuses_a_release_without_a_citation_and_an_unknown_conflict(
         self, sits: Sits, carla: User, torn: Determination
     ) -> None:

@@ -49,6 +49,7 @@ def stored(settings: Any) -> Callable[[], list[bytes]]:
 
 
 class TestRecord:
+    @pytest.mark.slow
     def test_keeps_the_finding_and_its_facts(self, sits: Sits, ana: User) -> None:
         page = sits(ana).begins(Finding, "record", **TYPED)
         finding = Finding.objects.get()
@@ -178,6 +179,7 @@ class TestAttach:
         assert [b"Tonight" in data for data in stored()] == [False]
         assert "post.txt" in page.content.decode()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("upload", "sentence"),
         [
@@ -266,6 +268,7 @@ class TestAssertFacts:
         assert ">DE, FR, perhaps more</td>" in page.content.decode()
         assert "A second reading." in page.content.decode()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("values", "sentence"),
         [
@@ -353,6 +356,7 @@ class TestConfirmAndDismiss:
         assert "step-confirm" not in text
         assert "step-attach" not in text
 
+    @pytest.mark.slow
     def test_are_neither_shown_nor_allowed_to_the_person_who_recorded_it(
         self, sits: Sits, ana: User, finding: Finding, step: str, state: str
     ) -> None:
@@ -377,6 +381,7 @@ class TestConfirmAndDismiss:
         assert f'<details class="step step-{step}" open>' in text
         assert '<input type="hidden" name="version" value="1"' in text
 
+    @pytest.mark.slow
     def test_want_a_reason(
         self, sits: Sits, ben: User, finding: Finding, step: str, state: str
     ) -> None:
@@ -503,6 +508,7 @@ class TestOpen:
 
 
 class TestProvisional:
+    @pytest.mark.slow
     def test_shows_running_deadlines_and_open_questions_until_the_decision(
         self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
     ) -> None:
@@ -522,6 +528,7 @@ class TestProvisional:
         findings.confirm(finding, because="Seen.", by=ben)
         assert "Running deadlines" not in seat.reads(finding)
 
+    @pytest.mark.slow
     def test_says_so_when_no_deadline_runs(
         self, sits: Sits, ben: User, record: Callable[..., Finding], profile: object
     ) -> None:
@@ -586,6 +593,7 @@ class TestPage:
         assert "<img src=x" not in text
         assert "&lt;script&gt;alert(1)" in text
 
+    @pytest.mark.slow
     def test_shows_a_hundred_exhibits(
         self, sits: Sits, ana: User, finding: Finding, item: Item
     ) -> None:
@@ -605,6 +613,7 @@ def _fields(item: Item) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_nothing_of_a_finding_gets_into_addresses_or_the_servers_log(
     sits: Sits, ana: User, ben: User, caplog: pytest.LogCaptureFixture
 ) -> None:

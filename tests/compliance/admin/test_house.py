@@ -179,6 +179,7 @@ class TestLog:
         assert link in sits(carla).reads(entry)
         assert link not in sits(otto).reads(entry)
 
+    @pytest.mark.slow
     def test_is_closed_to_reviewers_and_custodians(
         self, sits: Sits, ana: User, cleo: User, profile: ProviderProfile
     ) -> None:

@@ -37,6 +37,7 @@ class TestDocument:
         assert UNVERIFIED in text
         assert "step-draft" not in text
 
+    @pytest.mark.slow
     def test_that_is_verified_carries_no_warning(
         self, sits: Sits, carla: User, dora: User, recorded: Release
     ) -> None:
@@ -103,6 +104,7 @@ class TestDocument:
         assert page.said == ["The draft is on record. Submit it next."]
         assert "<h1>new.yaml version 1</h1>" in page.content.decode()
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("role", ["reviewer", "auditor", "custodian"])
     def test_is_read_but_not_changed_by_others(
         self, sits: Sits, person: Any, role: str, submitted: RuleDocumentVersion
@@ -121,6 +123,7 @@ class TestDocument:
 
 
 class TestVersion:
+    @pytest.mark.slow
     def test_is_written_anew_and_submitted_by_whoever_drafted_it(
         self, sits: Sits, carla: User, dora: User, drafted: RuleDocumentVersion
     ) -> None:
@@ -141,6 +144,7 @@ class TestVersion:
         assert "No rule changes." in text
         assert "0 made again, 0 come out anew." in text
 
+    @pytest.mark.slow
     def test_shows_every_problem_of_the_whole_law(
         self, sits: Sits, carla: User, recorded: Release
     ) -> None:
@@ -150,6 +154,7 @@ class TestVersion:
         assert page.status_code == 400
         assert "eu-tco.yaml, line 15: binds.all[0].fact: the fact" in page.content.decode()
 
+    @pytest.mark.slow
     def test_shows_what_changes_in_the_text(
         self, sits: Sits, ana: User, submitted: RuleDocumentVersion, dora: User
     ) -> None:
@@ -164,6 +169,7 @@ class TestVersion:
         first = RuleDocumentVersion.objects.get(document=submitted.document, number=1)
         assert '<li class="line-removed">' not in seat.reads(first)
 
+    @pytest.mark.slow
     def test_tells_in_words_what_the_machine_found(
         self, sits: Sits, dora: User, carla: User, proposed: Determination
     ) -> None:
@@ -210,6 +216,7 @@ class TestVersion:
         assert "<dt><code>threat.imminent</code></dt><dd>True</dd>" in page
         assert "Its facts cannot be read with this law." in page
 
+    @pytest.mark.slow
     def test_is_approved_by_a_second_counsel(
         self, sits: Sits, carla: User, dora: User, submitted: RuleDocumentVersion
     ) -> None:
@@ -223,6 +230,7 @@ class TestVersion:
         assert releases.current().approved_by == dora
         assert "step-" not in page.content.decode()
 
+    @pytest.mark.slow
     def test_is_approved_for_a_moment_to_come(
         self, sits: Sits, dora: User, submitted: RuleDocumentVersion
     ) -> None:
@@ -247,6 +255,7 @@ class TestVersion:
         assert page.said == ["The change is rejected. Nothing changes."]
         assert "Not what the Act says." in page.content.decode()
 
+    @pytest.mark.slow
     def test_names_what_is_approved_with_it(
         self, sits: Sits, carla: User, dora: User, submitted: RuleDocumentVersion
     ) -> None:

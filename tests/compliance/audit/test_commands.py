@@ -106,6 +106,7 @@ class TestVerifyAudit:
         assert said.count("\n") == 1
         assert bool(told) is bool(args)
 
+    @pytest.mark.slow
     def test_since_and_an_outside_checkpoint_go_together(
         self, sealed, unguarded, typed, write, tmp_path
     ):

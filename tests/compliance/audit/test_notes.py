@@ -180,6 +180,7 @@ class TestShell:
 
         return run
 
+    @pytest.mark.slow
     def test_a_true_receipt_is_proven(self, check):
         done = check()
         assert (done.returncode, done.stderr) == (0, "")
@@ -220,11 +221,13 @@ class TestShell:
         assert done.stderr.startswith("NOT PROVEN: ")
         assert problem in done.stderr
 
+    @pytest.mark.slow
     def test_a_changed_entry_is_not(self, check):
         done = check(data=DATA[4] + b"\n")
         assert (done.returncode, done.stdout) == (1, "")
         assert "another root" in done.stderr
 
+    @pytest.mark.slow
     def test_a_shortened_proof_is_not(self, check):
         lines = RECEIPT.split("\n")
         done = check("\n".join(lines[:2] + lines[3:]))
@@ -240,6 +243,7 @@ class TestShell:
         forged = notes.sign("something else\n", NAME, KEY).splitlines()[-1] + "\n"
         assert "does not fit" in check(RECEIPT + forged).stderr
 
+    @pytest.mark.slow
     def test_signatures_of_others_are_ignored(self, check):
         extra = f"— witness.example.org {base64.b64encode(bytes(68)).decode()}\n"
         assert check(RECEIPT + extra).returncode == 0

@@ -28,6 +28,7 @@ JOURNEY: dict[str, Any] = {
 
 @pytest.mark.every_law
 class TestTheGoldenCases:
+    @pytest.mark.slow
     def test_are_all_judged_and_none_differs(self, law: RuleSet, golden: dict[str, Case]) -> None:
         verdicts = {name: judge(law, case) for name, case in golden.items()}
         assert [each.differences for each in verdicts.values() if each.differences] == []
@@ -36,6 +37,7 @@ class TestTheGoldenCases:
         passed = {name for name, each in verdicts.items() if each.status == "passed"}
         assert passed | journeys == verdicts.keys()
 
+    @pytest.mark.slow
     def test_are_the_same_for_every_run(self, law: RuleSet, golden: dict[str, Case]) -> None:
         again = cases.read(law, releases.shipped_cases())
         assert [vars(judge(law, each)) for each in again] == [

@@ -328,6 +328,7 @@ def better_informed(
 
 
 class TestEveryAnswer:
+    @pytest.mark.slow
     @given(data=st.data())
     def test_is_the_same_bytes_for_the_same_situation(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -343,6 +344,7 @@ class TestEveryAnswer:
         rules = dict(data.draw(st.permutations(list(law.rules.items()))))
         assert jurisdictions.canonical(determine(replace(law, rules=rules), shuffled)) == first
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_never_turns_by_learning(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -368,6 +370,7 @@ class TestEveryAnswer:
             for to, fields in after["barred"].items():
                 assert set(fields) <= set(before["barred"][to]), to
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_offers_nothing_that_no_rule_asks_for_and_no_standing_class(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -390,6 +393,7 @@ class TestEveryAnswer:
             assert {*report["release"], *report["withhold"]} == exists
             assert not {*report["release"]} & {*report["withhold"]}
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_strips_what_is_barred_and_keeps_the_report(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject
@@ -442,6 +446,7 @@ class TestEveryAnswer:
         for report in determine(law, asked)["reports"]:
             assert report["due"] is None or (begun and report["due"] in reckoned)
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_is_firm_only_by_a_rule_that_holds(
         self, law: RuleSet, golden: Cases, names: list[str], data: st.DataObject

@@ -224,6 +224,7 @@ class TestChanges:
         assert "life" in change["witness"]["facts"]["threat.to"]
         assert change["outcome"] == DIFFERS
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_have_a_witness_that_really_differs(self, enact: Enact, data: st.DataObject) -> None:
         settled = {"fact": "location.dsa_ms_identification", "is": "identified"}
@@ -249,6 +250,7 @@ class TestChanges:
 
 
 class TestReplayed:
+    @pytest.mark.slow
     def test_finds_nothing_between_a_determination_and_itself(
         self, law: RuleSet, golden: dict[str, cases.Case]
     ) -> None:

@@ -181,6 +181,7 @@ class TestAClass:
             )
             assert all(each["blocking"] == (not report["release"]) for each in clashes)
 
+    @pytest.mark.slow
     @given(data=st.data(), of=sheets)
     def test_that_may_leave_still_may_when_more_is_known(
         self, clashing: RuleSet, data: st.DataObject, of: tuple[Plain, Plain]
@@ -265,6 +266,7 @@ class TestAChain:
 
 
 class TestWhatIsOpen:
+    @pytest.mark.slow
     @given(data=st.data(), of=sheets, whole=wholes)
     def test_lists_the_facts_that_settle_it_and_no_others_do(
         self, clashing: RuleSet, data: st.DataObject, of: tuple[Plain, Plain], whole: Plain
@@ -306,6 +308,7 @@ class TestWhatIsAssumed:
 
 
 class TestACertificate:
+    @pytest.mark.slow
     @given(data=st.data(), of=sheets)
     def test_is_accepted_by_the_checker_and_refused_when_anything_in_it_is_changed(
         self, clashing: RuleSet, data: st.DataObject, of: tuple[Plain, Plain]

@@ -35,6 +35,7 @@ def any_sheet(chance: random.Random) -> Plain:
 
 
 class TestCel:
+    @pytest.mark.slow
     @pytest.mark.parametrize("engine", [engines.Rust, engines.Cpp])
     def test_says_what_we_say_of_every_case(self, engine: Any) -> None:
         theirs, open_cases = engine(), 0
@@ -47,6 +48,7 @@ class TestCel:
                 open_cases += weight == UNDETERMINED
         assert open_cases > CONDITIONS * SHEETS / 10
 
+    @pytest.mark.slow
     def test_in_python_says_so_too(self) -> None:
         theirs = engines.Python()
         for condition, sheets in asked(2, CONDITIONS // 30):

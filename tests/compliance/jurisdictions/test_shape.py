@@ -112,6 +112,7 @@ class TestShown:
     def test_is_short(self, value: Any, text: str) -> None:
         assert shape.shown(value) == text
 
+    @pytest.mark.slow
     def test_is_not_drawn_into_the_depth_of_what_it_shows(self) -> None:
         deep: list[Any] = []
         for _ in range(100_000):

@@ -86,6 +86,7 @@ class Vector:
 
 
 class TestVectors:
+    @pytest.mark.slow
     @pytest.mark.skipif(not NAMES, reason="the age vectors are not at hand")
     @pytest.mark.parametrize("name", NAMES)
     def test_end_as_upstream_says(self, name):
@@ -210,6 +211,7 @@ class TestHeader:
         age.unwrap(source, [ana])
         assert source.read() == b"payload"
 
+    @pytest.mark.slow
     @given(st.data())
     def test_notices_a_flipped_bit_anywhere(self, data):
         ana = age.parse_identity(WELL_KNOWN)

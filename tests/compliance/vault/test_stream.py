@@ -188,6 +188,7 @@ class TestRecorder:
         recorder.finish()
         assert threading.active_count() == before
 
+    @pytest.mark.slow
     def test_leaves_no_thread_behind_when_an_upload_is_abandoned(self):
         others = set(threading.enumerate())
         recorder = stream.Recorder(KEY, bytearray().extend)

@@ -242,6 +242,7 @@ class TestUpload:
         assert finding.items.get().name == "1.txt"
         assert len(objects()) == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "odd",
         [
@@ -257,6 +258,7 @@ class TestUpload:
         assert not Item.objects.exists()
         assert set(seen) == {0}
 
+    @pytest.mark.slow
     def test_of_an_empty_file_is_refused_in_words(self, send: Send) -> None:
         assert send(form(part("upload", b"", "post.txt"))).status_code == 400
         assert not Item.objects.exists()
@@ -280,6 +282,7 @@ class TestBrokenUpload:
 
     WHOLE = part("upload", MARK, "whole.txt")
 
+    @pytest.mark.slow
     def test_when_the_form_is_refused(self, send: Send) -> None:
         assert send(form(part("field_class", b"C_none"), self.WHOLE)).status_code == 400
 
@@ -334,6 +337,7 @@ class TestBrokenUpload:
         sent = form(arrived, part("upload", MARK * 5000, "large.txt"))
         assert send(sent).status_code == 400
 
+    @pytest.mark.slow
     def test_when_a_file_is_not_what_it_says(self, send: Send) -> None:
         more = "Content-Transfer-Encoding: base64\r\n"
         odd = part("upload", b"QUJDR", "odd.txt", more)

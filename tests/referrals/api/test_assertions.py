@@ -91,6 +91,7 @@ class TestCheck:
             assertion = program.assertion(header={"alg": algorithm, "typ": "JWT", "kid": "1"})
             assert program.ask_token(client_assertion=assertion).status_code == 200
 
+    @pytest.mark.slow
     def test_refuses_claims_that_bend_the_rules(
         self, program: Program, subtests: pytest.Subtests
     ) -> None:

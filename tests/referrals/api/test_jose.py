@@ -238,6 +238,7 @@ class TestAnything:
         with pytest.raises(BadToken):
             jose.parse(text).check(PUBLIC)
 
+    @pytest.mark.slow
     @given(
         header=st.dictionaries(st.sampled_from(HEADER), ANYTHING),
         jwk=st.dictionaries(st.sampled_from(JWK), ANYTHING) | ANYTHING,

@@ -217,6 +217,7 @@ class TestBase:
 
 
 class TestJourney:
+    @pytest.mark.slow
     def test_goes_from_the_list_to_the_receipt(
         self, live: Lee, delivered: Referral, tmp_path: Path
     ) -> None:

@@ -31,6 +31,7 @@ urlpatterns = [
 
 
 class TestScopes:
+    @pytest.mark.slow
     def test_open_each_what_it_names(
         self, delivered: Referral, program: Program, subtests: pytest.Subtests
     ) -> None:

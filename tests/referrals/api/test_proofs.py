@@ -123,6 +123,7 @@ class TestCheck:
             with subtests.test(header=header):
                 refused(bent(program, header), sentence)
 
+    @pytest.mark.slow
     def test_refuses_claims_that_bend_the_rules(
         self, program: Program, subtests: pytest.Subtests
     ) -> None:

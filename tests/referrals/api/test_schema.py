@@ -66,6 +66,7 @@ def schema(client: Client, db: None) -> dict[str, Any]:
 
 
 class TestSchema:
+    @pytest.mark.slow
     def test_is_valid_and_leaves_nothing_to_guess(self, tmp_path: Any) -> None:
         call_command(
             "spectacular", validate=True, fail_on_warn=True, file=str(tmp_path / "openapi.yaml")
@@ -151,6 +152,7 @@ def conforms(schema: dict[str, Any]) -> Callable[[Any, str, str], None]:
 
 
 class TestAnswers:
+    @pytest.mark.slow
     def test_are_what_the_schema_says(
         self,
         conforms: Callable[[Any, str, str], None],
@@ -228,6 +230,7 @@ def _part(program: Any, here: str, asked: str, **headers: str) -> Any:
 
 
 class TestAnotherAgencysReferral:
+    @pytest.mark.slow
     def test_is_not_there_by_any_address_and_method(
         self, schema: dict[str, Any], program: Any, other_program: Any, delivered: Referral
     ) -> None:

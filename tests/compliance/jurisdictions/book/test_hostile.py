@@ -105,6 +105,7 @@ class TestBounds:
         draft["book"]["rules"][0] |= {"when": {"all": [NEAR] * 150}, "exempt": {"any": [NEAR] * 50}}
         assert refusal(draft) == [f"book rules[0]: {TOO_LARGE}"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("width", [1, 2, 20])
     def test_refuses_conditions_that_unfold_without_end(
         self, draft: Draft, refusal: Refusal, width: int
@@ -126,6 +127,7 @@ class TestBounds:
 
 
 class TestHostileBooks:
+    @pytest.mark.slow
     @given(name=st.sampled_from([*LAWS * 4, *FILES]), chance=st.randoms(use_true_random=False))
     def test_are_read_or_refused_whatever_part_is_changed(
         self, name: str, chance: random.Random
@@ -135,6 +137,7 @@ class TestHostileBooks:
             _mutate(book, chance)
         read_or_refused(FILES | {name: json.dumps(book)})
 
+    @pytest.mark.slow
     @given(name=st.sampled_from(LAWS), chance=st.randoms(use_true_random=False))
     def test_are_read_or_refused_whatever_letter_is_changed(
         self, name: str, chance: random.Random

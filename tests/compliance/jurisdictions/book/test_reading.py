@@ -527,6 +527,7 @@ class TestRead:
 
 
 class TestHash:
+    @pytest.mark.slow
     def test_does_not_change_with_comments_layout_or_the_order_of_keys(
         self, texts: dict[str, str]
     ) -> None:

@@ -164,6 +164,7 @@ class TestParse:
 
 
 class TestParseAnything:
+    @pytest.mark.slow
     @given(plain_data)
     def test_reads_json_as_json_does(self, value: Any) -> None:
         data, report = parse("law.json", json.dumps(value, ensure_ascii=False))

@@ -285,6 +285,7 @@ class TestConsequences:
             "\n\nWhat was presumed\n  A fact: research\n  A fact: whatever it is\n"
         )
 
+    @pytest.mark.slow
     def test_of_every_shipped_rule_can_be_read(
         self, law: RuleSet, golden: dict[str, cases.Case]
     ) -> None:

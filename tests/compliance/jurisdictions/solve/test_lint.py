@@ -42,6 +42,7 @@ class TestSpecialCategories:
         fact = replace(law.vocabulary.facts["item.visibility"], **changes)
         assert lint.special(fact) == word
 
+    @pytest.mark.slow
     def test_are_read_by_no_shipped_rule(self, law: RuleSet) -> None:
         assert found(law, "special") == []
 
@@ -132,6 +133,7 @@ class TestUnusedFacts:
         assert not self.unused(changed) & {"order.extended", "adequacy.countries"}
 
 
+@pytest.mark.slow
 def test_findings_are_plain_data(law: RuleSet) -> None:
     told = solve.findings(law)
     assert json.loads(jurisdictions.canonical(told)) == told

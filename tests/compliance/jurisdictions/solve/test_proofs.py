@@ -42,6 +42,7 @@ def telling(*steps: dict[str, Any]) -> dict[str, Any]:
 
 
 class TestRules:
+    @pytest.mark.slow
     def test_that_are_shipped_can_all_hold_and_fail_and_tell_somebody(self, law: RuleSet) -> None:
         told = solve.findings(law)
         assert {each["kind"] for each in told} <= {"implied", "overlap", "uncited", "unused"}
@@ -120,6 +121,7 @@ class TestPairs:
              "may be a rule that holds only where xx-a holds too: not proved"),
         ]  # fmt: skip
 
+    @pytest.mark.slow
     def test_of_the_shipped_law_are_compared_in_seconds(self, law: RuleSet) -> None:
         start = process_time()
         told = found(law, "implied")
@@ -127,6 +129,7 @@ class TestPairs:
         said = "holds only where eu-dsa-18.all holds too"
         assert ("eu-dsa-18.vlop", "implied", "note", said) in told
 
+    @pytest.mark.slow
     @given(data=st.data())
     def test_imply_each_other_if_and_only_if_no_situation_parts_them(
         self, enact: Enact, data: st.DataObject
