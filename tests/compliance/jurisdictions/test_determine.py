@@ -408,10 +408,16 @@ class TestEveryAnswer:
         for report in said["reports"]:
             desk = law.authorities.get(report["to"], {"class": "foreign_gov"})
             barred = set(said["barred"][desk["class"]])
-            assert not barred & {*report["release"]}
-            assert {report["withhold"][field] for field in barred} <= {"us_sca_2702a"}
-            clashes = {f for c in said["conflicts"] if c["to"] == report["to"] for f in c["fields"]}
-            assert clashes <= barred
+            if not {"us-2258a", "us-2339b-fi"} & {*report["because"]}:  # their own way past 2702
+                assert not barred & {*report["release"]}
+                codes = {report["withhold"][field] for field in barred}
+                assert codes <= {"us_sca_2702a", "no_2702c_analogue"}
+            clashes = [each for each in said["conflicts"] if each["to"] == report["to"]]
+            for clash in clashes:
+                assert not {*clash["fields"]} & {*report["release"]}
+                # A bar by country is not listed by class: law/README.md, `barred`.
+                if clash["prohibitions"] == ["us-sca-block"]:
+                    assert {*clash["fields"]} <= barred
 
     @given(data=st.data())
     def test_bars_while_a_prohibition_does_not_fail_and_says_so(
