@@ -109,7 +109,4 @@ def _in_force(found: list[Moment]) -> Moment:
 
 
 def _edition(rule: Rule, at: datetime) -> Edition:
-    for edition in rule.editions:
-        if edition.since <= at:
-            break
-    return edition
+    return next(edition for edition in rule.editions if edition.since <= at)

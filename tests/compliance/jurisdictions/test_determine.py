@@ -186,6 +186,14 @@ class TestSituated:
         assert determine(law, mangled(facts=one)) == determine(law, mangled(facts=other))
 
 
+class TestAHostileSheet:
+    def test_is_told_a_hundred_of_its_faults_and_no_more(self, law: RuleSet) -> None:
+        sheet = {"rule_time": NOON, "facts": {f"no.such_fact_{n}": True for n in range(300)}}
+        with pytest.raises(Problems) as refused:
+            determine(law, sheet)
+        assert len(refused.value.problems) == 100
+
+
 class TestExplain:
     def test_proves_each_rule_by_its_own_conditions(self, law: RuleSet, golden: Cases) -> None:
         asked = golden["G13"].given
