@@ -196,15 +196,17 @@ def reproduce(determination: Determination) -> str:
 
 
 def legal_basis(obligation: Obligation) -> list[dict[str, str]]:
-    """Return what a recipient is told of the law: each rule that asks for its report, no more.
+    """Return what a recipient is told of the law: the rules that held and asked for its report.
 
     `[{"rule", "title", "cite"}]`, as the release has them on which counsel signed.
     """
-    rules = releases.rules_of(obligation.determination.release)
-    asking = [rule for record in obligation.because for rule in rules.records[record]]
+    said = obligation.determination.result["rules"]
+    records = releases.rules_of(obligation.determination.release).records
     return [
         {"rule": rule.record, "title": rule.title, "cite": rule.cite}
-        for rule in {rule.record: rule for rule in asking if "report" in rule.then}.values()
+        for record in obligation.because
+        for rule in records[record]
+        if "report" in rule.then and said[rule.id]["outcome"] == "holds"
     ]
 
 

@@ -26,6 +26,8 @@ class Confidence(models.TextChoices):
 class FactAssertion(models.Model):
     """One fact of one finding, as one person asserted it. Append-only: the latest counts."""
 
+    Confidence = Confidence
+
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="facts")
     fact = models.CharField(max_length=60)
     value = models.JSONField()

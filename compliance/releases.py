@@ -108,17 +108,6 @@ def _rules() -> RuleSet:
     return rules_of(release)
 
 
-def rules_at(instant: datetime) -> RuleSet:
-    """Return the law that was in force at an instant.
-
-    Raises WrongState if no law was on record then.
-    """
-    release = in_force(instant)
-    if release is None:
-        raise WrongState("No law was on record then. Ask for a later moment.")
-    return rules_of(release)
-
-
 _kept: dict[object, RuleSet] = {}
 
 

@@ -20,6 +20,7 @@ from django.utils.timesince import timesince, timeuntil
 # Not compliance.admin: it registers with the site that this module defines.
 from compliance import determinations, facts, findings, lifecycle, releases
 from compliance.models import (
+    ConflictDecision,
     Determination,
     Finding,
     Obligation,
@@ -84,8 +85,8 @@ class DeskSite(AdminSite):
         piles = [_to_approve(user), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
-                _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_sign(),
-                _to_close(), *piles,
+                _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
+                _to_sign(), _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -219,6 +220,19 @@ def _to_close() -> Pile:
         for each in waiting.order_by("acknowledged_at", "id")[:SHOWN]
     )
     return _pile("To be closed", "No acknowledged referral is open.", waiting, rows)
+
+
+def _to_release(user: User) -> Pile:
+    """Return what one counsel let go in a conflict of laws and a second one must approve."""
+    waiting = ConflictDecision.objects.filter(
+        resolution=ConflictDecision.Resolution.RELEASE, approved_at__isnull=True
+    )
+    oldest = waiting.select_related("finding", "decided_by").order_by("decided_at", "id")
+    rows = (
+        _approval(f"The conflict in {each.finding}", each, "decided", user)
+        for each in oldest[:SHOWN]
+    )
+    return _pile("For a second counsel", "No conflict waits for a second counsel.", waiting, rows)
 
 
 def _to_approve(user: User) -> Pile:

@@ -151,6 +151,7 @@ class DeterminationDesk(Desk):
             }
         return {
             "law": told,
+            "is_unverified": law.is_unverified(record),
             "is_none": not any(r["certainty"] == "firm" for r in record.result["reports"]),
             "proofs": law.proofs(record),
             "newest": record.finding.determinations.filter(is_newest=True).first(),

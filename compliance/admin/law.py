@@ -8,22 +8,10 @@ from django.utils.dateparse import parse_datetime
 
 from compliance import facts, releases
 from compliance.jurisdictions.book.words import Fact
+from compliance.jurisdictions.render.phrases import BRANCHES, TESTS
+from compliance.jurisdictions.render.rules import HEADINGS
 from compliance.models import Determination
 
-OPERATORS = {
-    "is": "is", "is_not": "is not", "in": "is one of", "not_in": "is none of",
-    "includes": "includes", "includes_any": "includes one of", "includes_none": "includes none of",
-    "at_least": "is at least", "at_most": "is at most",
-}  # fmt: skip
-BRANCHES = {"all": "all of these", "any": "at least one of these", "not": "the opposite of this"}
-
-
-HEADINGS = (
-    ("binds", "Who is bound"),
-    ("when", "What triggers it"),
-    ("exempt", "What would exempt"),
-    ("renewal", "Whether it is still in force"),
-)
 ORDER = {"holds": 0, "undetermined": 1, "simulated": 2}
 
 
@@ -112,6 +100,17 @@ def answer(result: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def is_unverified(determination: Determination) -> bool:
+    """Tell whether a rule that decided anything here was never verified by counsel."""
+    rules = releases.rules().rules
+    deciding = ("holds", "undetermined")
+    return any(
+        not rules[name].counsel_verified
+        for name, said in determination.result["rules"].items()
+        if name in rules and said["outcome"] in deciding
+    )
+
+
 def _ask(name: str) -> str:
     known = releases.rules().vocabulary.facts.get(name)
     return known.ask if known else name
@@ -127,7 +126,9 @@ def proofs(determination: Determination) -> list[dict[str, Any]]:
             "cite": rules[name].cite if name in rules else "",
             "outcome": proof["outcome"].replace("_", " "),
             "status": proof["status"],
-            "parts": [(words, _node(proof[key])) for key, words in HEADINGS if key in proof],
+            "parts": [
+                (words, _node(proof[key])) for key, words in HEADINGS.items() if key in proof
+            ],
         }
         for name, proof in sorted(determination.explanation.items())
     ]
@@ -145,7 +146,7 @@ def _node(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def _leaf(node: Mapping[str, Any]) -> str:
     """Return the test of one fact as a sentence: what is asked, and what is known."""
-    asked = f"{fact(node['fact'])}: {OPERATORS[node['op']]} {value(node['value'])}"
+    asked = f"{fact(node['fact'])}: {TESTS[node['op']]} {value(node['value'])}"
     if "seen" in node:
         return f"{asked}; recorded: {value(node['seen'])}"
     if "presumed" in node:

@@ -14,10 +14,11 @@ from django.utils import timezone
 from compliance import drafts, releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
-from compliance.admin.forms import Asking, Decision, LocalTime, Zoned
+from compliance.admin.forms import Asking, LocalTime, Read, Zoned
 from compliance.documents import State
 from compliance.drafts import Stored
 from compliance.errors import Tampered
+from compliance.jurisdictions import book, render
 from compliance.models import Determination, Release, RuleDocument, RuleDocumentVersion
 from compliance.roles import Permission, User
 
@@ -74,13 +75,7 @@ class Rewriting(Change):
         return (self.record.text, self.record.why)
 
 
-class Reading(Decision):
-    """A decision that needs no reason, on the version of the record that was read."""
-
-    because = None  # type: ignore[assignment]
-
-
-class Approval(Zoned, Reading):
+class Approval(Zoned, Read):
     """When the law is to begin."""
 
     active_from = LocalTime(
@@ -152,13 +147,14 @@ class DocumentDesk(Desk):
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the text in force, what is shipped beside it, and all versions."""
         versions = record.versions.defer("text", "reports").select_related("drafted_by")
-        number = _numbers(releases.in_force(timezone.now())).get(record.key)
-        counts = record.versions.filter(number=number).first()
+        release = releases.in_force(timezone.now())
+        counts = record.versions.filter(number=_numbers(release).get(record.key)).first()
         shipped = record.versions.filter(state=State.SHIPPED).order_by("number").last()
         return {
             "versions": versions,
             "counts": counts,
             "newer": shipped if counts and shipped and shipped.number > counts.number else None,
+            "rules": _in_words(release, counts) if release and counts else [],
             "lines": counts.text.splitlines() if counts else [],
             "is_unverified": bool(counts and UNVERIFIED.search(counts.text)),
         }
@@ -185,7 +181,7 @@ class VersionDesk(Desk):
         ),
         Step(
             "submit", "Submit", Permission.DRAFT_RULES, _submit,
-            "The change is submitted. A second counsel decides.", Reading, _is_own,
+            "The change is submitted. A second counsel decides.", Read, _is_own,
             hint="The whole law is read and tried with it. From here on the text stays as it is.",
         ),
         Step(
@@ -254,6 +250,16 @@ class ReleaseDesk(Desk):
             "unverified": [k for k, each in texts.items() if UNVERIFIED.search(each.text)],
             "tampered": tampered,
         }
+
+
+def _in_words(release: Release, counts: RuleDocumentVersion) -> list[tuple[str, str]]:
+    """Return each rule of a text in force, by its name and as a person reads it."""
+    try:
+        law_then = releases.rules_of(release)
+    except Tampered:  # the page of the release says so
+        return []
+    data, _ = book.parse(counts.document.key, counts.text)
+    return [(each["id"], render.rule(law_then, each["id"])) for each in data.get("rules", ())]
 
 
 def _numbers(release: Release | None) -> dict[str, int]:

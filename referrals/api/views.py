@@ -74,7 +74,7 @@ class Referrals(GenericViewSet[Referral]):
     def get_queryset(self) -> QuerySet[Referral]:
         """Return what the caller's agency may see: the only way in."""
         ours = docket.for_agency(caller(self.request).agency)
-        whole = ("snapshot", "result", "explanation")  # of the matter, and long
+        whole = ("snapshot", "explanation")  # of the matter, and long
         return ours.select_related("bundle", "obligation__determination__release").defer(
             *(f"obligation__determination__{name}" for name in whole),
             "obligation__determination__release__manifest",

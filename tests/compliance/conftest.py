@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from django.core.management import call_command
 
 from compliance import documents, drafts, jurisdictions, releases
 from compliance.documents import RuleDocumentVersion
@@ -125,6 +127,18 @@ def retitled(title: str = "Rules of the house") -> str:
     """Return the shipped house rules under another title: another law, the same answers."""
     text = (RULEBOOKS / "house.yaml").read_text("utf-8")
     return text.replace('title: "House rules"', f'title: "{title}"')
+
+
+@pytest.fixture
+def run() -> Callable[..., str]:
+    """Run the rulebook command and return what it prints."""
+
+    def call(*arguments: str) -> str:
+        out = StringIO()
+        call_command("rulebook", *arguments, stdout=out)
+        return out.getvalue()
+
+    return call
 
 
 @pytest.fixture

@@ -326,13 +326,18 @@ class TestReview:
 
 class TestLegalBasis:
     def test_names_each_rule_that_asks_and_where_it_stands(self, signed: Determination) -> None:
-        told = determinations.legal_basis(signed.obligations.get())
-        assert [each["rule"] for each in told] == ["eu-dsa-18", "eu-tco-14-5"]
-        assert told[1] == {
-            "rule": "eu-tco-14-5",
-            "title": "Inform the authorities of content involving an imminent threat to life",
-            "cite": "Art 14(5), rec 41",
-        }
+        assert determinations.legal_basis(signed.obligations.get()) == [
+            {
+                "rule": "eu-dsa-18",
+                "title": "Notify suspicions of criminal offences",
+                "cite": "Art 18, 93, rec 56",
+            },
+            {
+                "rule": "eu-tco-14-5",
+                "title": "Inform the authorities of content involving an imminent threat to life",
+                "cite": "Art 14(5), rec 41",
+            },
+        ]
 
 
 class TestReproduce:

@@ -13,7 +13,7 @@ from compliance import documents, drafts, jurisdictions, releases
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
 from compliance.documents import RuleDocument, RuleDocumentVersion, State
-from compliance.errors import Tampered, WrongState
+from compliance.errors import Tampered
 from compliance.releases import Release
 from compliance.roles import User
 from tests.compliance.conftest import WHY, noted, retitled
@@ -108,17 +108,6 @@ class TestSteady:
             with django_assert_num_queries(0):
                 assert releases.rules() is first
         assert releases.rules().sha256 != first.sha256
-
-
-class TestRulesAt:
-    def test_are_those_in_force_at_an_instant(self, recorded: Release, enacted: Release) -> None:
-        before = enacted.active_from - timedelta(microseconds=1)
-        assert releases.rules_at(before).sha256 == recorded.sha256
-        assert releases.rules_at(enacted.active_from).sha256 == enacted.sha256
-
-    def test_are_refused_for_a_time_without_a_law(self, recorded: Release) -> None:
-        with pytest.raises(WrongState, match="No law was on record then"):
-            releases.rules_at(recorded.active_from - LATER)
 
 
 class TestRulesOf:

@@ -50,18 +50,6 @@ def sheet(tmp_path: Path) -> Callable[[Any], str]:
 
 
 @pytest.fixture
-def run() -> Run:
-    """Run the command and return what it prints."""
-
-    def call(*arguments: str) -> str:
-        out = StringIO()
-        call_command("rulebook", *arguments, stdout=out)
-        return out.getvalue()
-
-    return call
-
-
-@pytest.fixture
 def fails() -> Fails:
     """Run the command, which must refuse with exit status 1: what it prints, and its one line."""
 

@@ -22,18 +22,6 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def run() -> Run:
-    """Run the command and return what it prints."""
-
-    def call(*arguments: str) -> str:
-        out = StringIO()
-        call_command("rulebook", *arguments, stdout=out)
-        return out.getvalue()
-
-    return call
-
-
-@pytest.fixture
 def books(tmp_path: Path) -> Callable[[str, str, str], str]:
     """Write the shipped law with one text instead of another; return its directory."""
 

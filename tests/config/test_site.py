@@ -12,7 +12,15 @@ from django.contrib import admin
 from django.test import Client
 from django.utils import timezone
 
-from compliance import determinations, facts, findings, preservation, releases
+from compliance import (
+    conflicts,
+    determinations,
+    facts,
+    findings,
+    jurisdictions,
+    preservation,
+    releases,
+)
 from compliance.determinations import Determination, Obligation
 from compliance.evidence import Item
 from compliance.findings import Finding
@@ -77,9 +85,30 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 9
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 10
         for pile in page.context["piles"]:
             assert pile.empty in text
+
+    def test_is_a_conflict_that_one_counsel_let_go_until_a_second_one_approves(
+        self, sits: Sits, carla: User, dora: User, cleo: User, finding: Finding
+    ) -> None:
+        terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
+        conflict = terms | {"id": jurisdictions.digest(terms)}
+        told = {"because": "Consent.", "citation": "s. 2702(b)(3)", "by": carla}
+        conflicts.resolve(finding, conflict, resolution="withhold", **told)
+        decision = conflicts.resolve(finding, conflict, resolution="release", **told)
+
+        def waiting(person: User) -> list[tuple[str, str]]:
+            piles = sits(person).browser.get("/admin/").context["piles"]
+            here = [pile for pile in piles if pile.title == "For a second counsel"]
+            return [(row.title, row.note) for pile in here for row in pile.rows]
+
+        title = f"The conflict in {finding}"
+        assert waiting(dora) == [(title, "put on record by carla")]
+        assert waiting(carla) == [(title, "put on record by you; a second person decides")]
+        assert waiting(cleo) == []  # it is about a matter
+        conflicts.approve(decision, by=dora)
+        assert waiting(dora) == []
 
     @pytest.mark.usefixtures("profile")
     def test_asks_for_no_profile_once_one_is_signed(self, sits: Sits, carla: User) -> None:
@@ -255,7 +284,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(29):
+        with django_assert_max_num_queries(31):
             browser.get("/admin/")
 
 

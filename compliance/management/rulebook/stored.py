@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, QuerySet
 
-from compliance import determinations, jurisdictions
+from compliance import answers, determinations
 from compliance.determinations import Determination, Obligation
 from compliance.errors import Tampered, WrongState
 from compliance.jurisdictions import Problems, RuleSet, diff
@@ -84,10 +84,9 @@ def _all() -> Iterator[Any]:
 
 def _replay(determination: Determination, old: RuleSet, new: RuleSet) -> dict[str, Any]:
     """Return what differs between two laws, or the facts that one of them cannot read."""
-    at = determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ")
-    asked = determination.snapshot | {"rule_time": at}
+    asked = determination.snapshot, determination.rule_time
     try:
-        before, after = (jurisdictions.rule_on(rules, **asked) for rules in (old, new))
+        before, after = (answers.say(rules, *asked) for rules in (old, new))
     except Problems as refused:
         return {"refused": [problem.path for problem in refused.problems]}
     return {"changes": diff.replayed(before, after)}

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from compliance import conflicts, determinations, findings
+from compliance import conflicts, determinations, findings, releases
 from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
@@ -34,8 +35,20 @@ class TestPage:
             "The threat is imminent: is yes; recorded: yes",
             "all of these",
             "What is the suspect&#x27;s nationality?",
+            "Not verified by counsel",
         ):
             assert told in text, told
+
+    def test_carries_no_warning_where_counsel_verified_what_decided(
+        self, sits: Sits, carla: User, proposed: Determination, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rules = releases.rules()
+        verified = {
+            name: replace(each, counsel_verified=True) for name, each in rules.rules.items()
+        }
+        verified |= {"eu-dsa-18.vlop": rules.rules["eu-dsa-18.vlop"]}  # it fails here
+        monkeypatch.setattr(releases, "rules", lambda: replace(rules, rules=verified))
+        assert "Not verified by counsel" not in sits(carla).reads(proposed)
 
     def test_lets_counsel_choose_and_chooses_nothing(
         self, sits: Sits, carla: User, proposed: Determination

@@ -37,6 +37,25 @@ class TestDocument:
         assert UNVERIFIED in text
         assert "step-draft" not in text
 
+    def test_tells_each_of_its_rules_in_words(
+        self, sits: Sits, otto: User, recorded: Release
+    ) -> None:
+        book = RuleDocument.objects.get(key="eu-tco.yaml")
+        text = sits(otto).reads(book)
+        assert "<code>eu-tco-14-5</code>" in text
+        assert "Who is bound" in text
+        assert "report C_pub, META, SUSP, ID, TRAF, SUB, &quot;promptly&quot;" in text
+        words = sits(otto).reads(RuleDocument.objects.get(key="facts.yaml"))
+        assert "Its rules in words" not in words
+
+    def test_leaves_the_words_out_when_the_law_is_not_the_one_that_was_approved(
+        self, sits: Sits, otto: User, recorded: Release, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seat, book = sits(otto), RuleDocument.objects.get(key="eu-tco.yaml")
+        releases._kept.clear()
+        monkeypatch.setattr(releases, "sha256", lambda text: "0" * 64)
+        assert "Its rules in words" not in seat.reads(book)
+
     @pytest.mark.slow
     def test_that_is_verified_carries_no_warning(
         self, sits: Sits, carla: User, dora: User, recorded: Release
