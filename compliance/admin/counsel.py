@@ -53,8 +53,8 @@ class Signature(Decision):
                 label="Reason", required=False, widget=forms.Textarea(attrs={"rows": 2})
             )
         self.order_fields([name for name in self.fields if name != "because"])
-        if not self.reports:
-            self.fields["because"].label = "Why nothing is referred"
+        whole = "Reason for the whole" if self.reports else "Why nothing is referred"
+        self.fields["because"].label = whole
 
     def clean(self) -> dict[str, Any]:
         """Return what was decided as one keyword; what was left open is for the verb to judge."""
@@ -185,6 +185,10 @@ class ConflictDesk(Desk):
             _second_counsel,
         ),
     )  # fmt: skip
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return what the decision is about."""
+        return {"conflict": law.conflict(record.terms)}
 
     def home(self, record: Any) -> models.Model:
         """Return the determination that waits for this decision, or the decision itself."""

@@ -79,14 +79,7 @@ def answer(result: Mapping[str, Any]) -> dict[str, Any]:
     words = releases.rules().vocabulary
     return {
         "reports": [_report(report, result["rules"]) for report in result["reports"]],
-        "conflicts": [
-            {
-                **conflict,
-                "title": authority(conflict["to"]),
-                "classes": classes(conflict["fields"]),
-            }
-            for conflict in result["conflicts"]
-        ],
+        "conflicts": [conflict(each) for each in result["conflicts"]],
         "human": [
             {**said, "words": words.reasons.get(said["reason"], said["reason"])}
             for said in result["human"]
@@ -98,6 +91,11 @@ def answer(result: Mapping[str, Any]) -> dict[str, Any]:
             for silence in result["silence"]
         ],
     }
+
+
+def conflict(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the terms of a conflict with the recipient's title and what the classes hold."""
+    return {**terms, "title": authority(terms["to"]), "classes": classes(terms["fields"])}
 
 
 def is_unverified(determination: Determination) -> bool:

@@ -7,8 +7,8 @@
 The tests run once as they are. Then each fault gets a copy of that process, in which the code of
 the functions that it touches is replaced, and the tests run again: first those of its own file,
 then all in tests/compliance/jurisdictions that evaluate, until one fails. It prints what no test
-noticed. What
-stands in EQUAL changes nothing that anybody can see, and says why; more makes the exit status 1.
+noticed. What stands in EQUAL changes nothing that anybody can see, and says why; more makes the
+exit status 1.
 """
 
 import argparse
@@ -42,7 +42,8 @@ APART = ("book", "test_quotations.py", "test_shape.py")  # these read, and evalu
 FIRST = {"__init__.py": "test_determine.py"}  # or the test that is called like the file
 SECONDS = 120  # after which a fault that goes round in circles is noticed
 OPTIONS = [
-    "-x", "-q", "-n0", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning",
+    "-x", "-q", "-n0", "-m", "", "-p", "no:cacheprovider",
+    "-W", "ignore::pytest.PytestAssertRewriteWarning",
 ]  # fmt: skip
 
 

@@ -177,8 +177,8 @@ def _countries(
         else:
             held = situation.facts.get(name, {"known": [], "closed": False})
             found, closed = logic.members(held)
-            states, wanted = sorted(found), frozenset([] if closed else [name])
-        known |= set(states) & situation.rules.vocabulary.member_states
+            states, wanted = [*found], frozenset([] if closed else [name])
+        known |= {*states} & situation.rules.vocabulary.member_states
         missing |= wanted
     return sorted(known), missing
 

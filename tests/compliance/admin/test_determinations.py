@@ -225,6 +225,10 @@ class TestConflict:
         assert "<q>They consented.</q> s.2702(b)(3)" in text
         assert "step-approve" not in text
         decision = ConflictDecision.objects.get()
+        asked = second.reads(decision)  # whoever approves reads what is to go, and to whom
+        assert '<span class="class">C_priv</span> restricted content' in asked
+        assert "eu-dsa-18 asks for it towards Bundeskriminalamt" in asked
+        assert "us-sca-block bars it" in asked
         assert "step-approve" in second.reads(torn)
         page = second.takes(decision, "approve")
         assert "approved by dora" in page.content.decode()

@@ -120,6 +120,7 @@ class TestSituated:
             (mangled(facts=[]), "facts", "must be a table, not a list."),
             (mangled(clocks=[]), "clocks", "must be a table, not a list."),
             (mangled(simulate="us-rrota-s2372"), "simulate", "must be a list, not "),
+            (mangled(simulate=["x" * 61]), "simulate[0]", "is longer than 60 characters."),
             (
                 mangled(facts={"threat.iminent": True}), "facts.threat.iminent",
                 "the fact 'threat.iminent' is not known; did you mean 'threat.imminent'.",
@@ -184,6 +185,19 @@ class TestSituated:
         one = {"threat.to": ["life", "safety", "life"], "offence.location": closed}
         other = {"offence.location": ["DE"], "threat.to": ["safety", "life"]}
         assert determine(law, mangled(facts=one)) == determine(law, mangled(facts=other))
+
+
+class TestSimulate:
+    def test_takes_a_rule_of_which_any_version_is_proposed(
+        self, enact: Callable[..., RuleSet]
+    ) -> None:
+        versions = [
+            {"from": "2020-01-01", "status": "proposed"},
+            {"from": "2030-01-01", "status": "in_force"},
+        ]
+        asked = {"rule_time": NOON, "facts": {"threat.imminent": True}, "simulate": ["xx-soon"]}
+        said = determine(enact({"xx-soon": {"versions": versions}}), asked)
+        assert said["rules"]["xx-soon"]["outcome"] == "simulated"
 
 
 class TestAHostileSheet:

@@ -13,6 +13,8 @@ from compliance.jurisdictions import logic
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED
 from tests.compliance.jurisdictions.chance import (
     LEARNT,
+    PRESUMING,
+    VALUES,
     Plain,
     any_condition,
     completions,
@@ -280,6 +282,12 @@ BENT: dict[str, Any] = {
 }
 
 
+class TestSeeking:
+    def test_asks_nothing_about_what_is_presumed(self) -> None:
+        condition = {"any": [leaf("b1", presume=False), leaf("b2")]}
+        assert logic.needs(condition, {}) == logic.seeking(condition)({}) == {"b2"}
+
+
 class TestAccepts:
     def test_accepts_the_truth(self) -> None:
         assert logic.accepts(CONDITION, logic.prove(CONDITION, FACTS), FACTS)
@@ -292,8 +300,8 @@ class TestAccepts:
 
     @pytest.mark.parametrize("nonsense", [None, [], "holds", 1, {}, {"result": "holds"}])
     def test_refuses_what_is_no_certificate(self, nonsense: Any) -> None:
-        assert not logic.accepts(CONDITION, nonsense, FACTS)
-        assert not logic.accepts(leaf("seen"), nonsense, FACTS)
+        assert logic.accepts(CONDITION, nonsense, FACTS) is False
+        assert logic.accepts(leaf("seen"), nonsense, FACTS) is False
 
     @pytest.mark.parametrize(("closed", "result"), [(True, "fails"), (False, "undetermined")])
     def test_reads_a_set_that_says_itself_whether_it_is_closed(
@@ -312,6 +320,18 @@ class TestAccepts:
     @pytest.mark.parametrize("facts", [{}, {"seen": False, "n": 1}, {"seen": True}, {"n": 1}])
     def test_refuses_a_certificate_of_other_facts(self, facts: Plain) -> None:
         assert not logic.accepts(CONDITION, logic.prove(CONDITION, FACTS), facts)
+
+    @pytest.mark.parametrize("test", PRESUMING, ids=str)
+    def test_reads_every_test_of_every_value_as_it_is_and_no_other_way(self, test: Plain) -> None:
+        sets = [
+            {"known": known, "closed": closed} for known in ([], ["DE"]) for closed in (False, True)
+        ]
+        seen = [*VALUES[test["fact"]], *(sets if test["fact"] == "s" else ())]
+        for facts in ({}, *({test["fact"]: value} for value in seen)):
+            proof = logic.prove(test, facts)
+            assert logic.accepts(test, proof, facts) is True
+            for other in {*NAMES.values()} - {proof["result"]}:
+                assert logic.accepts(test, {**proof, "result": other}, facts) is False
 
     @given(presumptive, pairs_of_sheets, st.data())
     def test_refuses_any_other_result_at_any_place(

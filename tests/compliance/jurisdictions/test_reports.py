@@ -288,6 +288,22 @@ class TestAnAlternative:
         assert told(found) == [("europol", "firm")]
         assert found["reports"][0]["because"] == ["xx-a", "xx-b"]
 
+    @pytest.mark.parametrize(
+        "states",
+        [
+            ["IE", "FR", "DE", "AT"],
+            ["FR", "DE", "AT"],
+            ["IE", "DE", "AT"],
+            ["IE", "FR"],
+        ],
+    )
+    def test_of_many_states_goes_to_the_first_by_name(
+        self, enact: Enact, states: list[str]
+    ) -> None:
+        rules = enact({"xx-a": {"then": report("ms-authority@offence.location", way="any_of")}})
+        found = said(rules, {"offence.location": states})
+        assert told(found) == [(f"ms-authority@{min(states)}", "firm")]
+
     def test_of_whom_nobody_is_known_stays_possible(self, enact: Enact) -> None:
         rules = enact({"xx-a": {"then": report("ms-authority@offence.location", way="any_of")}})
         assert told(said(rules)) == [("ms-authority@?", "possible")]
@@ -383,6 +399,22 @@ class TestAConflict:
             (["ID"], ["xx-duty", "xx-meta"], ["xx-bar", "xx-more"]),
         ]
         assert found["reports"][0]["withhold"]["ID"] == "us_sca_2702a"
+
+    def test_names_classes_duties_and_bars_in_order(self, enact: Enact) -> None:
+        fields = ["C_priv", "C_pub", "ID", "LOC", "META", "PAY", "SUB", "SUSP", "TRAF"]
+        others = {f"xx-{letter}": {"then": report("fbi")} for letter in "qwertz"}
+        bars = {
+            f"xx-bar-{letter}": {
+                "mode": "prohibition",
+                "then": {"strip": {**self.BAR, "fields": fields[::-1]}},
+            }
+            for letter in "uiopas"
+        }
+        found = said(enact(others | bars), {"data.available_classes": fields[::-1]})
+        (conflict,) = found["conflicts"]
+        assert conflict["fields"] == fields
+        assert conflict["duties"] == sorted(others)
+        assert conflict["prohibitions"] == sorted(bars)
 
     def test_never_sets_a_duty_of_policy_against_a_statute(self, enact: Enact) -> None:
         # The reader refuses a duty of policy; the evaluator does not rely on that.
