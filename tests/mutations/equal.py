@@ -17,6 +17,7 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ("logic.py", "_is_open_while_unknown", "'fact'", "'factx'"): (
         "every part is asked the long way; it is slower"
     ),
+    ("logic.py", "_read", "seen > value", "seen >= value"): "equal values are answered before",
     ("logic.py", "_same", "return False", "return None"): "its callers ask whether it is so",
     ("release.py", "Release.barring", "''", "'x'"): "no record is called x either",
 }

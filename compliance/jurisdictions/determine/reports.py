@@ -229,9 +229,7 @@ def _conflicts(
         if barring:
             sides = (tuple(sorted(owed[field])), tuple(sorted(barring)))
             clashes.setdefault(sides, []).append(field)
-    return [
-        _conflict(report, fields, *map(list, sides)) for sides, fields in sorted(clashes.items())
-    ]
+    return [_conflict(report, fields, *map(list, sides)) for sides, fields in clashes.items()]
 
 
 def _conflict(
