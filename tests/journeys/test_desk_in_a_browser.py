@@ -36,7 +36,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
         sync_playwright is None or CHROMIUM is None,
-        reason="not installed: chromium and requirements-e2e.txt",
+        reason="not installed: chromium and requirements-interop.txt",
     ),
 ]
 
