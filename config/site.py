@@ -28,15 +28,23 @@ from compliance.models import (
     RuleDocumentVersion,
 )
 from compliance.roles import Permission, User
-from referrals import agencies, docket
-from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
+from referrals import agencies, docket, processes
+from referrals.models import Agency, AgencyKey, LegalProcess, LiaisonClient, Referral
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
-    "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
+    "Matters": (
+        "Finding",
+        "Item",
+        "Determination",
+        "ConflictDecision",
+        "Hold",
+        "Referral",
+        "LegalProcess",
+    ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry"),
@@ -86,7 +94,7 @@ class DeskSite(AdminSite):
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
-                _to_sign(), _to_close(), *piles,
+                _to_sign(), _to_open(user), _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -207,6 +215,14 @@ def _to_sign() -> Pile:
         for each in waiting.select_related("finding").order_by("proposed_at", "id")[:SHOWN]
     )
     return _pile("For counsel", "No determination waits for counsel.", waiting, rows)
+
+
+def _to_open(user: User) -> Pile:
+    """Return the legal processes on which counsel has not decided yet."""
+    waiting = LegalProcess.objects.filter(state=processes.State.RECORDED)
+    oldest = waiting.select_related("referral", "recorded_by").order_by("recorded_at", "id")
+    rows = (_approval(f"The {each}", each, "recorded", user) for each in oldest[:SHOWN])
+    return _pile("Legal processes", "No legal process waits for counsel.", waiting, rows)
 
 
 def _to_close() -> Pile:

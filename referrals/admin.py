@@ -14,9 +14,17 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
+from compliance.evidence import Item
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket
-from referrals.models import Acknowledgement, Agency, AgencyKey, Bundle, LiaisonClient, Referral
+from referrals import agencies, clients, docket, processes
+from referrals.models import (
+    Acknowledgement,
+    Agency,
+    AgencyKey,
+    LegalProcess,
+    LiaisonClient,
+    Referral,
+)
 
 
 class NewAgency(Asking):
@@ -119,12 +127,39 @@ class Thumbprint(Asking):
     )
 
 
+class Served(Zoned):
+    """A legal process as it was served, and the exhibits that it asks for."""
+
+    items: Any = forms.ModelMultipleChoiceField(
+        None, label="Exhibits that it asks for", widget=forms.CheckboxSelectMultiple, required=False
+    )
+    kind = forms.ChoiceField(label="Kind", choices=processes.Kind.choices)
+    reference = forms.CharField(label="Its reference", required=False)
+    issued_by = forms.CharField(label="Issued by", required=False)
+    received_at = LocalTime(label="Received at")
+    field_order = ["items", "kind", "reference", "issued_by", "received_at", "zone"]
+
+    def __init__(self, record: Referral, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        named = [item.pk for item in processes.closed(record)]
+        self.fields["items"].queryset = Item.objects.filter(pk__in=named)  # type: ignore[attr-defined]
+
+
 def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
 
 
 def _added_by_another(record: Any, user: User) -> bool:
     return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
+
+
+def _is_closed(referral: Referral, user: User) -> bool:
+    return referral.state in docket.GOT and bool(processes.closed(referral))
+
+
+def _recorded_by_another(process: LegalProcess, user: User) -> bool:
+    is_open = process.state == processes.State.RECORDED
+    return is_open and process.recorded_by_id != user.pk
 
 
 not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
@@ -154,11 +189,20 @@ class ReferralDesk(Desk):
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
         ),
+        Step(
+            "process", "Record a legal process", Permission.RECORD_PROCESS, processes.record,
+            "It is on record. Once counsel approved it, what it names is opened to the agency.",
+            Served, _is_closed, "Nobody here viewed these exhibits. They open against it alone.",
+        ),
     )  # fmt: skip
 
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a referral."""
         return f"Referral {record}"
+
+    def parts(self, record: Any) -> Iterable[models.Model]:
+        """Return the versions of its bundle, and the legal processes about it."""
+        return (*record.bundles.all(), *record.processes.all())
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return the way of the referral: obligation, bundle, attempts, acknowledgement."""
@@ -168,12 +212,47 @@ class ReferralDesk(Desk):
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(obligation.release),
             "withhold": law.withheld(obligation.withhold),
-            "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),
+            "exhibits": processes.exhibits(record),
+            "processes": record.processes.all(),
+            "bundles": record.bundles.select_related("agency_key"),
             "attempts": record.attempts.all(),
             "acknowledgement": Acknowledgement.objects.filter(referral=record)
             .select_related("client")
             .first(),
         }
+
+
+@admin.register(LegalProcess)
+class LegalProcessDesk(Desk):
+    """Legal processes: recorded by one person, approved by counsel."""
+
+    seen_with = Permission.VIEW_MATTER
+    called = "Legal processes"
+    list_display = ("__str__", standing, at("received_at"), "recorded_by", "approved_by")
+    list_filter = ("state", "kind")
+    list_select_related = ("referral", "recorded_by", "approved_by")
+    search_fields = ("referral__number__exact", "reference__exact")
+    search_help_text = "The whole number of a referral, or the whole reference of the process."
+    shown = (
+        "referral", "kind", "reference", "issued_by", "received_at", "state", "recorded_at",
+        "recorded_by", "approved_at", "approved_by", "approved_because", "refused_at",
+        "refused_by", "refused_because", "answered_at",
+    )  # fmt: skip
+    steps = (
+        Step(
+            "approve", "Approve", Permission.DECIDE_PROCESS, processes.approve,
+            "It is approved. What it names is opened to the agency, in a new bundle.",
+            is_open=_recorded_by_another,
+        ),
+        Step(
+            "refuse", "Refuse", Permission.DECIDE_PROCESS, processes.refuse,
+            "It is refused. Nothing is opened.", is_open=_in(processes.State.RECORDED),
+        ),
+    )  # fmt: skip
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return the exhibits that it asks for."""
+        return {"items": record.items.all()}
 
 
 @admin.register(Agency)

@@ -1,7 +1,6 @@
 """Bundles: what one agency gets of one finding, sealed to its key: what the ruling releases."""
 
 import base64
-import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,34 +11,34 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.utils import timezone
-from django.utils.crypto import salted_hmac
 
-from compliance import audit, determinations, evidence, lifecycle
-from compliance.audit import checkpoints, entries
-from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination, Obligation
-from compliance.errors import KeyUnusable, Tampered
+from compliance import audit, lifecycle
+from compliance.errors import KeyUnusable, Stale, Tampered
 from compliance.evidence import Item
-from compliance.roles import User
 from compliance.vault import age, keys, stream
-from referrals import agencies, docket
+from referrals import agencies, docket, manifests, processes
 from referrals.agencies import AgencyKey
 from referrals.docket import Referral
+from referrals.manifests import Because, Edition
+from referrals.processes import LegalProcess
 from referrals.sealing import bag, sshsig
 
 PIECE = 2**20
 MEND = "Put the storage back from a backup; sealing is tried again."
 PRINCIPAL = "dutyline-service"
-TERMS = (
-    "For the investigation, prevention and prosecution of the suspected offence named here. "
-    "Not to be used against anybody for lawful expression. A retraction is to be honoured."
-)
 
 
 class Bundle(models.Model):
-    """The sealed ZIP of one referral, as a layout: small bytes inline, evidence by reference."""
+    """One version of a referral's sealed ZIP as a layout: small bytes inline, evidence by name.
 
-    referral = models.OneToOneField(Referral, models.PROTECT, related_name="bundle")
+    A version is never changed. A header that is issued anew makes the next one.
+    """
+
+    Because = Because
+
+    referral = models.ForeignKey(Referral, models.PROTECT, related_name="bundles")
+    version = models.PositiveIntegerField(default=1)
+    because = models.CharField(max_length=20, choices=Because, default=Because.FIRST)
     agency_key = models.ForeignKey(AgencyKey, models.PROTECT, related_name="+")
     layout = models.JSONField()
     size = models.PositiveBigIntegerField()
@@ -49,9 +48,13 @@ class Bundle(models.Model):
 
     class Meta:
         default_permissions = ["view"]
+        ordering = ["referral", "-version"]
+        constraints = [
+            models.UniqueConstraint(fields=["referral", "version"], name="one_bundle_a_version")
+        ]
 
     def __str__(self) -> str:
-        return f"bundle of {self.referral.number}"
+        return f"bundle {self.version} of {self.referral.number}"
 
 
 class SealedHeader(models.Model):
@@ -77,33 +80,40 @@ class Draft:
     """A bundle that is laid out and hashed, and not on record yet."""
 
     key: AgencyKey
+    edition: Edition
     headers: dict[uuid.UUID, bytes]
     layout: bag.Layout
     sha256: str
     manifest_sha256: str
 
 
-def prepare(referral: Referral) -> Draft:
-    """Lay out and hash the bundle of a referral. Reads every sealed byte, changes no record.
+def prepare(referral: Referral, because: str = Because.FIRST) -> Draft:
+    """Lay out and hash the next bundle of a referral. Reads every sealed byte, changes no record.
 
     Not within a transaction: the manifest proves counsel's signature, so the log is sealed first.
     """
     key = agencies.sealing_key(referral.agency)
     recipient = age.parse_recipient(key.recipient)
-    items = released_items(referral)
-    headers = {item.pk: _header(item, key, recipient) for item in items}
-    members = [_member(item, headers[item.pk]) for item in items]
-    manifest = _canonical(manifest_of(referral, items, key))
+    edition = _next(referral, because)
+    exhibits = processes.exhibits(referral)
+    headers = {e.item.pk: _header(e.item, key, recipient) for e in exhibits if e.is_open}
+    members = [_member(e.item, e.member, headers.get(e.item.pk, b"")) for e in exhibits]
+    manifest = manifests.canonical(manifests.describe(referral, exhibits, key, edition))
     signature = sshsig.sign(service_key(), manifest, sshsig.NAMESPACE).encode("ascii")
     members += [
         _small("data/manifest.json.age", manifest, recipient),
         _small("data/manifest.json.sig.age", signature, recipient),
+        _small(manifests.TERMS_MEMBER, manifests.terms_of(referral).text, recipient),
     ]
     layout = bag.lay_out(
-        referral.number, members, info=_info(referral), tags=bag.open_scripts(), when=timezone.now()
+        referral.number,
+        members,
+        info=_info(referral, edition),
+        tags=bag.open_scripts(),
+        when=timezone.now(),
     )
     digest = bag.sha256_of(layout, read_object)
-    return Draft(key, headers, layout, digest, sha256(manifest).hexdigest())
+    return Draft(key, edition, headers, layout, digest, sha256(manifest).hexdigest())
 
 
 @transaction.atomic
@@ -111,37 +121,77 @@ def seal(referral: Referral, draft: Draft) -> Bundle:
     """Put a prepared bundle on record; the referral is sealed from here."""
     docket.require_owed(referral)
     sealed = lifecycle.advance(referral, docket.State.SEALED, by=None)
-    return _put_on_record(Bundle(referral=sealed), draft)
+    return _put_on_record(sealed, draft)
 
 
 def renew(referral: Referral) -> None:
     """Seal a waiting bundle anew if its key was revoked or expired, so that the agency opens it."""
     if agencies.is_usable(referral.bundle.agency_key):
         return
-    draft = prepare(referral)
+    draft = prepare(referral, Because.AGENCY_KEY)
     with transaction.atomic():
         docket.require_sealed(referral)
-        bundle = _put_on_record(Bundle.objects.select_for_update().get(referral=referral), draft)
-        audit.record("bundle.renewed", bundle, by=None, key=draft.key.fingerprint)
-    referral.refresh_from_db()  # forgets the bundle it had
+        _renewed(referral, draft)
 
 
-def _put_on_record(bundle: Bundle, draft: Draft) -> Bundle:
+@transaction.atomic
+def answer(process: LegalProcess, draft: Draft) -> Bundle:
+    """Open to the agency what a legal process names, in the next version of the bundle."""
+    referral = Referral.objects.select_for_update().get(pk=process.referral_id)
+    lifecycle.advance(process, processes.State.ANSWERED, by=None)
+    docket.revise(referral)
+    return _renewed(referral, draft)
+
+
+def _renewed(referral: Referral, draft: Draft) -> Bundle:
+    bundle = _put_on_record(referral, draft)
+    audit.record(
+        "bundle.renewed",
+        bundle,
+        by=None,
+        key=draft.key.fingerprint,
+        because=bundle.because,
+        sha256=bundle.sha256,
+        replaces=draft.edition.replaces,
+    )
+    return bundle
+
+
+def _put_on_record(referral: Referral, draft: Draft) -> Bundle:
     agencies.require_usable(draft.key)
+    edition = draft.edition
+    if edition != _next(referral, edition.because):
+        raise Stale(f"Another bundle of {referral} was made meanwhile.")
     for item, header in draft.headers.items():
         SealedHeader.objects.get_or_create(
             item_id=item, agency_key=draft.key, defaults={"header": header}
         )
-    bundle.agency_key, bundle.layout = draft.key, draft.layout.to_json()
-    bundle.size, bundle.sha256 = draft.layout.size, draft.sha256
-    bundle.manifest_sha256, bundle.made_at = draft.manifest_sha256, timezone.now()
-    bundle.save()
-    return bundle
+    return Bundle.objects.create(
+        referral=referral,
+        version=edition.version,
+        because=edition.because,
+        agency_key=draft.key,
+        layout=draft.layout.to_json(),
+        size=draft.layout.size,
+        sha256=draft.sha256,
+        manifest_sha256=draft.manifest_sha256,
+    )
+
+
+def _next(referral: Referral, because: str) -> Edition:
+    """Return the edition that comes after what is on record."""
+    last = referral.bundles.first()
+    return Edition(last.version + 1 if last else 1, because, last.sha256 if last else None)
 
 
 def seal_due() -> int:
-    """Seal every referral that was entered, most urgent first."""
-    return lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
+    """Seal every referral that was entered, most urgent first; open what a process asks for."""
+    sealed = lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
+    return sealed + lifecycle.pull("answer", processes.unanswered(), answer, prepare=_asked_for)
+
+
+def _asked_for(process: LegalProcess) -> Draft:
+    return prepare(process.referral, Because.LEGAL_PROCESS)
 
 
 def read(bundle: Bundle, start: int, stop: int) -> Iterator[bytes]:
@@ -164,40 +214,6 @@ def read_object(name: str, offset: int, length: int) -> Iterator[bytes]:
             yield piece
 
 
-def released_items(referral: Referral) -> list[Item]:
-    """Return the items whose class of content the ruling releases to this agency."""
-    finding = referral.obligation.determination.finding
-    return list(finding.items.filter(field_class__in=referral.obligation.release))
-
-
-def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[str, Any]:
-    """Return the manifest: only released classes, and the code of what was withheld."""
-    obligation = referral.obligation
-    determination = obligation.determination
-    finding = determination.finding
-    released = set(obligation.release)
-    return {
-        "schema": "manifest/1",
-        "referral": {"number": referral.number, "id": str(referral.pk), "filing_type": "initial"},
-        "environment": referral.agency.environment,
-        "agency": referral.agency.authority,
-        "sealed_to": key.fingerprint,
-        "law": _law(obligation),
-        "kind": obligation.kind,
-        "statement": finding.statement if "SUSP" in released else None,
-        "particulars": {
-            name: values for name, values in finding.particulars.items() if name in released
-        },
-        "items": [_described(item, with_source="META" in released) for item in items],
-        "released": sorted(released),
-        "withheld": obligation.withhold,
-        "confirmed": _act(finding, "confirmed"),
-        "signed": _act(determination, "signed"),
-        "terms": TERMS,
-        **_log_receipt(determination),
-    }
-
-
 def service_key() -> sshsig.PrivateKey:
     """Return the key with which the service signs manifests, made at first use."""
     path = settings.KEYS_DIR / "service-signing-key"
@@ -215,67 +231,17 @@ def allowed_signers() -> str:
     return f"{line}\n"
 
 
-def _law(obligation: Obligation) -> dict[str, Any]:
-    determination = obligation.determination
-    return {
-        "release": determination.release.sha256,
-        "rules": determinations.legal_basis(obligation),
-        "rule_time": determination.rule_time.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "result": determination.result_sha256,
-    }
-
-
-def _described(item: Item, *, with_source: bool) -> dict[str, Any]:
-    viewed = evidence.was_viewed(item)
-    source = {
-        "source_url": item.source_url,
-        "acquired_at": item.acquired_at.isoformat(),
-        "acquired_by": pseudonym(item.attached_by),
-    }
-    return {
-        "id": str(item.pk),
-        "exhibit": item.exhibit,
-        "name": item.name,
-        "size": item.size,
-        "sha256": item.sha256,
-        "media_type": item.media_type,
-        "member": f"data/{item.pk}.age",
-        "viewed_by_human": viewed != "none",
-        "view_scope": viewed,
-        "publicly_available": item.field_class == evidence.FieldClass.PUBLIC,
-        **(source if with_source else {}),
-    }
-
-
-def pseudonym(person: User) -> str:
-    """Return the name under which an agency knows a person of the provider."""
-    drawn = salted_hmac("referrals.bundles.pseudonym", str(person.pk), algorithm="sha256")
-    return f"{person.role}-{drawn.hexdigest()[:8]}"
-
-
-def _act(record: Any, state: str) -> dict[str, str]:
-    by, at = getattr(record, f"{state}_by"), getattr(record, f"{state}_at")
-    return {"by": pseudonym(by), "at": at.isoformat()}
-
-
-def _log_receipt(determination: Determination) -> dict[str, str]:
-    """Return the entry of counsel's signature and the proof that it is in the log."""
-    entry = AuditEntry.objects.get(event="determination.signed", object_pk=str(determination.pk))
-    checkpoints.seal_due()
-    return {
-        "log_receipt": checkpoints.receipt(entry),
-        "log_entry": entries.public_data(entry).decode(),
-    }
-
-
 def _header(item: Item, key: AgencyKey, recipient: Any) -> bytes:
     """Return the header of an item for a key: the stored one if there is one, else a new one."""
     known = SealedHeader.objects.filter(item=item, agency_key=key).first()
     return bytes(known.header) if known else age.header(keys.file_key(item.pk), [recipient])
 
 
-def _member(item: Item, header: bytes) -> bag.Member:
-    """Make the member of an item, after one reading of all its object: the digests of both."""
+def _member(item: Item, path: str, header: bytes) -> bag.Member:
+    """Make the member of an item, after one reading of all its object: the digests of both.
+
+    Without a header it is what lies in the storage, which no key of an agency opens.
+    """
     body = bag.Stored(item.sealed_name, 0, item.sealed_size)
     alone, together = sha256(), sha256(header)
     try:
@@ -287,7 +253,7 @@ def _member(item: Item, header: bytes) -> bag.Member:
     if alone.hexdigest() != item.sealed_sha256:
         raise Tampered(f"The sealed object of {_cited(item)} was changed. {MEND}")
     return bag.Member.stored(
-        f"data/{item.pk}.age", header, body, crc32=item.sealed_crc32, sha256=together.hexdigest()
+        path, header, body, crc32=item.sealed_crc32, sha256=together.hexdigest()
     )
 
 
@@ -304,13 +270,9 @@ def _small(path: str, plain: bytes, recipient: Any) -> bag.Member:
     return bag.Member.inline(path, age.header(key, [recipient]) + bytes(parts))
 
 
-def _info(referral: Referral) -> dict[str, str]:
+def _info(referral: Referral, edition: Edition) -> dict[str, str]:
     return {
+        "Bundle-Version": str(edition.version),
         "Source-Organization": settings.LOG_ORIGIN,
         "Bundle-Environment": referral.agency.environment,
     }
-
-
-def _canonical(manifest: dict[str, Any]) -> bytes:
-    text = json.dumps(manifest, sort_keys=True, ensure_ascii=False, indent=1)
-    return f"{text}\n".encode()

@@ -8,7 +8,6 @@ from django.utils import timezone
 from compliance import audit, lifecycle
 from compliance.errors import Stale
 from referrals import agencies, bundles, docket
-from referrals.bundles import Bundle
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.channels.pickup import Pickup
 from referrals.docket import Referral
@@ -62,7 +61,7 @@ def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
     """Record that the channel confirmed: the agency can get it from here on."""
     attempt, confirmation = sent
     docket.require_owed(referral)
-    bundle = Bundle.objects.select_for_update().get(referral=referral)
+    bundle = referral.bundle
     agencies.require_usable(bundle.agency_key)
     if confirmation.sha256 != bundle.sha256:
         raise Stale(f"The bundle of {referral} was sealed anew while the channel had the old one.")

@@ -1,6 +1,7 @@
 """Docket: the register of referrals. One signed obligation towards one agency is one referral."""
 
 import uuid
+from typing import Any
 
 from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -28,6 +29,9 @@ class State(models.TextChoices):
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
     WITHDRAWN = "withdrawn"
+
+
+GOT = (State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED)
 
 
 def referral_number() -> str:
@@ -84,6 +88,11 @@ class Referral(models.Model):
         return self.number
 
     @property
+    def bundle(self) -> Any:
+        """The sealed bundle as it counts now: the newest version."""
+        return self.bundles.all()[0]
+
+    @property
     def is_overdue(self) -> bool:
         """Tell whether the due date passed before the agency could get it, or need not any more."""
         settled_at = self.delivered_at or self.withdrawn_at or timezone.now()
@@ -125,6 +134,12 @@ def close(referral: Referral, *, because: str, version: int | None = None, by: U
     """Close a referral that its agency acknowledged."""
     roles.require(by, Permission.CLOSE_REFERRAL)
     return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
+
+
+def revise(referral: Referral) -> None:
+    """Give a locked referral its next version, for what its agency gets of it has changed."""
+    referral.version += 1
+    referral.save(update_fields=["version"])
 
 
 def require_owed(referral: Referral) -> Referral:
@@ -208,6 +223,6 @@ def overdue() -> QuerySet[Referral]:
 
 def for_agency(agency: Agency) -> QuerySet[Referral]:
     """Return what an agency may see: its own referrals, once delivered. The API's one way in."""
-    return Referral.objects.filter(
-        agency=agency, state__in=[State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
-    ).select_related("agency", "obligation__determination__finding")
+    return Referral.objects.filter(agency=agency, state__in=GOT).select_related(
+        "agency", "obligation__determination__finding"
+    )

@@ -6,6 +6,7 @@ from referrals.bundles import Bundle, SealedHeader
 from referrals.clients import AccessToken, LiaisonClient, SeenOnce, StoredReply
 from referrals.delivery import Attempt
 from referrals.docket import Referral
+from referrals.processes import LegalProcess
 from referrals.receipts import Acknowledgement
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AgencyKey",
     "Attempt",
     "Bundle",
+    "LegalProcess",
     "LiaisonClient",
     "Referral",
     "SealedHeader",
@@ -27,5 +29,8 @@ audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
 audit.watch(Referral)
+audit.watch(LegalProcess, exclude=("reference", "issued_by"))
+audit.watch(Bundle, exclude=("layout",))
+audit.watch(SealedHeader)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))

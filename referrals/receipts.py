@@ -56,7 +56,8 @@ def collect(
         raise Malformed(f"The range {start} to {end} is not within {bundle.size} bytes.")
     # Durable: an event that could still be rolled back would not come before the first byte.
     with transaction.atomic(durable=True):
-        audit.record("bundle.collected", referral, by=None, start=start, stop=end)
+        taken = {"version": bundle.version, "start": start, "stop": end}
+        audit.record("bundle.collected", referral, by=None, **taken)
     return bundles.read(bundle, start, end)
 
 

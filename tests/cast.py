@@ -19,10 +19,11 @@ from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.roles import Role, User
 from compliance.vault import age, uploads
-from referrals import agencies, bundles, clients, delivery, docket
+from referrals import agencies, bundles, clients, delivery, docket, processes
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
+from referrals.processes import LegalProcess
 from tests.stage import BUILDERS, Stage
 
 PASSWORD = "correct-horse-battery"  # noqa: S105
@@ -226,6 +227,18 @@ def attach(ana: User) -> Callable[..., Item]:
     return partial(new_item, ana)
 
 
+def new_view(ben: User, item: Item) -> None:
+    """View an item wholly, as Ben."""
+    for _ in evidence.read(item, purpose="Second review.", by=ben):
+        pass
+
+
+@pytest.fixture
+def view(ben: User) -> Callable[[Item], None]:
+    """View an item wholly, as Ben."""
+    return partial(new_view, ben)
+
+
 @staged
 def item(stage: Stage) -> Item:
     """One public exhibit of the finding."""
@@ -243,6 +256,7 @@ def proposed(stage: Stage) -> Determination:
     """The determination of the confirmed finding, proposed by the worker."""
     for name in ("profile", "imminent", "item"):
         stage[name]
+    new_view(stage["ben"], stage["item"])
     confirmed = findings.confirm(stage["finding"], because="Credible.", by=stage["ben"])
     with acting("system:worker"):
         return determinations.propose(confirmed)
@@ -419,3 +433,35 @@ def delivered(stage: Stage) -> Referral:
     sealed = stage["sealed"]
     with acting("system:worker"):
         return delivery.deliver(sealed, delivery.transmit(sealed))
+
+
+@staged
+def unseen(stage: Stage) -> Item:
+    """A second exhibit of the finding, which nobody viewed."""
+    return new_item(stage["ana"], stage["finding"], b"Unseen.", "unseen.txt")
+
+
+@staged_by_worker
+def half_viewed(stage: Stage) -> Referral:
+    """The referral with both exhibits, within the agency's reach."""
+    for name in ("item", "unseen"):
+        stage[name]
+    return stage["delivered"]
+
+
+@pytest.fixture
+def serve(ana: User, stage: Stage) -> Callable[..., LegalProcess]:
+    """Record, as Ana, a search warrant for what nobody viewed."""
+
+    def make(referral: Referral, items: Collection[Item] | None = None, **more: Any) -> Any:
+        told = {
+            "items": [stage["unseen"]] if items is None else items,
+            "kind": "search_warrant",
+            "reference": " W-17 ",
+            "issued_by": "a court",
+            "received_at": NOW,
+            "by": ana,
+        }
+        return processes.record(referral, **told | more)
+
+    return make

@@ -76,7 +76,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 FIRST = import_module("compliance.migrations.0002_append_only")
 LATER = ("0005_append_only_ladder", "0008_facts")  # guarded in the same way
-DECIDED = import_module("compliance.migrations.0010_decided_law")
+GUARDED = [
+    import_module("compliance.migrations.0010_decided_law"),
+    import_module("referrals.migrations.0003_versions_and_processes"),
+]
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
 
@@ -86,7 +89,8 @@ def triggers() -> list[str]:
     for name in LATER:
         guarded |= import_module(f"compliance.migrations.{name}").TABLES
     vendor = connection.vendor
-    return [*FIRST.statements(vendor, guarded), *DECIDED.statements(vendor)]
+    own = [each for module in GUARDED for each in module.statements(vendor)]
+    return [*FIRST.statements(vendor, guarded), *own]
 
 
 def lift_triggers() -> None:

@@ -25,6 +25,7 @@ class ListQuery(serializers.Serializer[Any]):
 class BundleSummary(serializers.Serializer[Any]):
     """The sealed ZIP, before it is collected."""
 
+    version = serializers.IntegerField(help_text="A header that is issued anew makes the next.")
     size = serializers.IntegerField()
     sha256 = serializers.CharField()
 

@@ -75,9 +75,13 @@ class Referrals(GenericViewSet[Referral]):
         """Return what the caller's agency may see: the only way in."""
         ours = docket.for_agency(caller(self.request).agency)
         whole = ("snapshot", "explanation")  # of the matter, and long
-        return ours.select_related("bundle", "obligation__determination__release").defer(
-            *(f"obligation__determination__{name}" for name in whole),
-            "obligation__determination__release__manifest",
+        return (
+            ours.select_related("obligation__determination__release")
+            .prefetch_related("bundles")
+            .defer(
+                *(f"obligation__determination__{name}" for name in whole),
+                "obligation__determination__release__manifest",
+            )
         )
 
     @property

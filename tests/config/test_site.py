@@ -28,10 +28,11 @@ from compliance.lifecycle import Work
 from compliance.roles import Permission, Role, User
 from compliance.vault import age
 from config import site
-from referrals import agencies, clients, receipts
+from referrals import agencies, clients, processes, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
+from referrals.processes import LegalProcess
 from tests.cast import NOW, PASSWORD
 
 Sits = Callable[[User], Any]
@@ -85,7 +86,7 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 10
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 11
         for pile in page.context["piles"]:
             assert pile.empty in text
 
@@ -224,6 +225,21 @@ class TestWhatWaits:
              f"acknowledged by {delivered.agency.name} 0\xa0minutes ago")
         ]  # fmt: skip
 
+    def test_is_a_legal_process_until_counsel_decided(
+        self,
+        front: Callable[[], Any],
+        half_viewed: Referral,
+        serve: Callable[..., LegalProcess],
+        carla: User,
+    ) -> None:
+        assert front()["Legal processes"] == []
+        process = serve(half_viewed)
+        assert front()["Legal processes"] == [
+            (f"The search warrant on {half_viewed}", "put on record by ana")
+        ]
+        processes.refuse(process, because="It is void.", by=carla)
+        assert front()["Legal processes"] == []
+
     def test_is_what_one_person_put_on_record_and_another_must_approve(
         self,
         front: Callable[[], Any],
@@ -284,7 +300,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(31):
+        with django_assert_max_num_queries(33):
             browser.get("/admin/")
 
 
@@ -302,6 +318,7 @@ class TestRegisters:
                 "Conflicts decided",
                 "Holds",
                 "Referrals",
+                "Legal processes",
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],
@@ -358,11 +375,13 @@ class TestEveryPage:
         self,
         record: Callable[..., Finding],
         attach: Callable[..., Item],
-        delivered: Referral,
+        half_viewed: Referral,
+        serve: Callable[..., LegalProcess],
         lee: LiaisonClient,
         ben: User,
     ) -> None:
         """Findings in each state, with what follows from them; a marker in all that they say."""
+        serve(half_viewed)
         say = {"statement": self.MARKER, "particulars": {"ID": {"account": self.MARKER}}}
         attach(record(**say))
         findings.dismiss(record(**say), because=self.MARKER, by=ben)

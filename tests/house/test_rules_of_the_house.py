@@ -38,6 +38,7 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
+    "referrals/processes.py": ["record", "approve", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge"],
 }
 

@@ -26,7 +26,7 @@ from compliance import (
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, processes, receipts
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -121,6 +121,10 @@ def _acknowledge(get: Get) -> Act:
 def _close(get: Get) -> Act:
     done = _acknowledge(get)().referral
     return partial(docket.close, done, because="Taken over.", by=get("carla"))
+
+
+def _serve(get: Get) -> Act:
+    return partial(get("serve"), get("half_viewed"))
 
 
 def _whole(pieces: Act) -> Act:
@@ -235,6 +239,17 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "referral.withdrawn", "carla",
     ),
     "docket.close": (_close, "referral.closed", "carla"),
+    "processes.record": (_serve, "legalprocess.recorded", "ana"),
+    "processes.approve": (
+        lambda get: partial(
+            processes.approve, _serve(get)(), because="It names it.", by=get("carla")
+        ),
+        "legalprocess.approved", "carla",
+    ),
+    "processes.refuse": (
+        lambda get: partial(processes.refuse, _serve(get)(), because="Void.", by=get("carla")),
+        "legalprocess.refused", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",

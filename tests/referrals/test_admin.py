@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from joserfc.jwk import OKPKey
 
+from compliance.evidence import Item
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, clients, receipts
+from referrals import agencies, bundles, clients, receipts
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
+from referrals.processes import LegalProcess
 from tests.conftest import desk_of
 
 Sits = Callable[[User], Any]
@@ -64,6 +66,50 @@ class TestReferral:
     def test_says_that_it_is_late(self, sits: Sits, carla: User, entered: Referral) -> None:
         Referral.objects.update(due_at=entered.entered_at)
         assert "The due time passed before the agency could get it." in sits(carla).reads(entered)
+
+
+class TestProcess:
+    @pytest.mark.slow
+    def test_opens_to_the_agency_what_nobody_viewed(
+        self, sits: Sits, ana: User, carla: User, half_viewed: Referral, unseen: Item
+    ) -> None:
+        reviewer, counsel = sits(ana), sits(carla)
+        assert "stays sealed: nobody viewed it" in reviewer.reads(half_viewed)
+        served = {
+            "items": [unseen.pk], "kind": "search_warrant", "reference": "W-17",
+            "issued_by": "a court", "received_at": "2026-01-05T09:00", "zone": "UTC",
+        }  # fmt: skip
+        page = reviewer.takes(half_viewed, "process", **served)
+        assert page.said[0].startswith("It is on record. Once counsel approved it")
+        process = LegalProcess.objects.get()
+        assert "step-approve" not in reviewer.reads(process)
+        assert "exhibit 2: unseen.txt" in counsel.reads(process)
+        counsel.takes(process, "approve", because="The warrant names it.")
+        bundles.seal_due()
+        text = counsel.reads(half_viewed)
+        assert "it opens it, by" in text
+        assert "step-process" not in text
+        assert half_viewed.bundle.sha256 in text
+        assert "legalprocess.answered" in text
+
+    def test_says_what_is_missing(self, sits: Sits, ana: User, half_viewed: Referral) -> None:
+        page = sits(ana).takes(
+            half_viewed, "process", kind="mlat", received_at="2026-01-05T09:00", zone="UTC"
+        )
+        assert page.said == ["Name the exhibits that it asks for, of those that went sealed."]
+
+    def test_is_not_offered_where_everything_is_open(
+        self, sits: Sits, ana: User, delivered: Referral
+    ) -> None:
+        assert "step-process" not in sits(ana).reads(delivered)
+
+    def test_can_be_refused(
+        self, sits: Sits, carla: User, half_viewed: Referral, serve: Callable[..., LegalProcess]
+    ) -> None:
+        process, counsel = serve(half_viewed), sits(carla)
+        counsel.takes(process, "refuse", because="It is void.")
+        assert "It is void." in counsel.reads(process)
+        assert "step-refuse" not in counsel.reads(process)
 
 
 class TestWithdraw:

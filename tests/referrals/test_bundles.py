@@ -15,21 +15,21 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance import determinations, evidence, findings, lifecycle
+from compliance import determinations, findings, lifecycle
 from compliance.audit import checkpoints, notes
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
-from compliance.errors import KeyUnusable, Tampered, WrongState
+from compliance.errors import KeyUnusable, Stale, Tampered, WrongState
 from compliance.evidence import Item
 from compliance.lifecycle import Work
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, bundles, docket
+from referrals import agencies, bundles, docket, manifests, processes
 from referrals.agencies import Agency
 from referrals.bundles import Bundle, Draft, SealedHeader
 from referrals.docket import Referral
@@ -40,6 +40,7 @@ from tests.cast import IMMINENT
 Make = Callable[..., Any]
 
 CLASSES = ("C_pub", "C_priv", "SUSP", *findings.CLASSES)
+AROUND = {f"data/{name}.age" for name in ("manifest.json", "manifest.json.sig", "terms.txt")}
 MARKS = {name: f"marker-of-{name.lower()}" for name in CLASSES}
 
 
@@ -57,6 +58,11 @@ def opened(data: bytes, identity: age.Identity) -> dict[str, bytes]:
                 with archive.open(name) as source:
                     members[name.partition("/")[2]] = b"".join(age.open_file(source, [identity]))
     return members
+
+
+def whole(referral: Referral) -> bytes:
+    """The sealed ZIP of a referral as its agency gets it now."""
+    return b"".join(bundles.read(referral.bundle, 0, referral.bundle.size))
 
 
 def manifest(data: bytes, identity: age.Identity) -> dict[str, Any]:
@@ -84,7 +90,7 @@ def events(referral: Referral) -> list[str]:
 @pytest.fixture
 def marked(
     record: Make, attach: Make, profile: object, ben: User, sign: Make, agency: Agency,
-    worker: None,
+    view: Make, worker: None,
 ) -> Referral:  # fmt: skip
     """A referral of a finding that has a marked word in every class of what it holds."""
     finding = record(
@@ -95,7 +101,7 @@ def marked(
     for name in ("C_pub", "C_priv"):
         said = MARKS[name]
         url = f"https://social.example.org/{MARKS['META']}"
-        attach(finding, said.encode(), f"{said}.txt", field_class=name, source_url=url)
+        view(attach(finding, said.encode(), f"{said}.txt", field_class=name, source_url=url))
     findings.confirm(finding, because="Credible.", by=ben)
     determinations.propose_due()
     signed = sign(Determination.objects.get(finding=finding))
@@ -113,6 +119,7 @@ class TestPrepare:
         assert told == {
             "schema": "manifest/1",
             "referral": {"number": entered.number, "id": str(entered.pk), "filing_type": "initial"},
+            "bundle": {"version": 1, "because": "first", "replaces": None},
             "environment": "test",
             "agency": "bka",
             "sealed_to": entered.agency.keys.get().fingerprint,
@@ -138,25 +145,30 @@ class TestPrepare:
                     "sha256": item.sha256,
                     "media_type": "text/plain",
                     "member": f"data/{item.pk}.age",
-                    "viewed_by_human": False,
-                    "view_scope": "none",
+                    "viewed_by_human": True,
+                    "view_scope": "whole",
                     "publicly_available": True,
                     "source_url": "https://social.example.org/p/1",
                     "acquired_at": item.acquired_at.isoformat(),
-                    "acquired_by": bundles.pseudonym(ana),
+                    "acquired_by": manifests.pseudonym(ana),
                 }
             ],
+            "unviewed": [],
             "released": sorted(entered.obligation.release),
             "withheld": {"STAFF": "standing"},
             "confirmed": {
-                "by": bundles.pseudonym(ben),
+                "by": manifests.pseudonym(ben),
                 "at": findings.Finding.objects.get().confirmed_at.isoformat(),
             },
             "signed": {
-                "by": bundles.pseudonym(determination.signed_by),
+                "by": manifests.pseudonym(determination.signed_by),
                 "at": determination.signed_at.isoformat(),
             },
-            "terms": bundles.TERMS,
+            "terms": {
+                "texts": ["general/1", "eu/1"],
+                "sha256": manifests.terms_of(entered).sha256,
+                "member": "data/terms.txt.age",
+            },
         }
 
     def test_carries_the_proof_that_counsels_signature_is_in_the_log(
@@ -205,9 +217,10 @@ class TestPrepare:
         assert set(info.splitlines()) >= {
             f"Source-Organization: {settings.LOG_ORIGIN}",
             "Bundle-Environment: test",
+            "Bundle-Version: 1",
             f"External-Identifier: {entered.number}",
         }
-        assert len(info.splitlines()) == 5  # with Bagging-Date and Payload-Oxum
+        assert len(info.splitlines()) == 6  # with Bagging-Date and Payload-Oxum
         assert {"open.sh", "open.ps1", "bagit.txt"} <= names
 
     def test_changes_no_record(self, entered: Referral) -> None:
@@ -284,16 +297,23 @@ class TestRelease:
         assert {each["name"] for each in told["items"]} == {
             f"{MARKS[name]}.txt" for name in released & {"C_pub", "C_priv"}
         }
-        assert len(opened(data, identity)) == len(told["items"]) + 2
+        assert len(opened(data, identity)) == len(told["items"]) + 3
 
     @pytest.mark.slow
     def test_keeps_the_private_message_from_the_one_and_gives_it_to_the_other(
-        self, record: Make, attach: Make, enrol: Make, profile: object, ben: User, sign: Make
+        self,
+        record: Make,
+        attach: Make,
+        view: Make,
+        enrol: Make,
+        profile: object,
+        ben: User,
+        sign: Make,
     ) -> None:
         sample = demo_samples.read("munich")
         finding = record(sample.facts, particulars=sample.particulars)
-        attach(finding, b"the message", "message.txt", field_class="C_priv")
-        attach(finding, b"the profile", "profile.pdf", field_class="C_pub")
+        view(attach(finding, b"the message", "message.txt", field_class="C_priv"))
+        view(attach(finding, b"the profile", "profile.pdf", field_class="C_pub"))
         findings.confirm(finding, because="Real and close.", by=ben)
         determinations.propose_due()
         sign(Determination.objects.get(), take_up=["fbi"])
@@ -322,34 +342,6 @@ class TestRelease:
             opened(data, age.generate_identity())
 
 
-class TestDescribed:
-    @pytest.mark.parametrize(
-        ("ranges", "scope"), [([], "none"), ([(0, 3)], "part"), ([(0, 3), (0, 8)], "whole")]
-    )
-    def test_says_how_much_of_an_item_a_person_really_saw(
-        self,
-        entered: Referral,
-        item: Item,
-        identity: age.Identity,
-        ben: User,
-        ranges: list[tuple[int, int]],
-        scope: str,
-    ) -> None:
-        for start, stop in ranges:
-            list(evidence.read(item, purpose="Review.", start=start, stop=stop, by=ben))
-        (told,) = manifest(sealed_bytes(bundles.prepare(entered)), identity)["items"]
-        assert (told["viewed_by_human"], told["view_scope"]) == (scope != "none", scope)
-
-
-class TestPseudonym:
-    def test_is_one_for_each_person_and_says_the_role_alone(self, ana: User, ben: User) -> None:
-        first, second = bundles.pseudonym(ana), bundles.pseudonym(ben)
-        assert first != second
-        assert first == bundles.pseudonym(User.objects.get(pk=ana.pk))
-        assert first.startswith("reviewer-")
-        assert "ana" not in first
-
-
 class TestSeal:
     def test_puts_the_bundle_on_record(self, entered: Referral, item: Item) -> None:
         draft = bundles.prepare(entered)
@@ -358,7 +350,7 @@ class TestSeal:
         assert bundle.agency_key == entered.agency.keys.get()
         data = b"".join(bundles.read(bundle, 0, bundle.size))
         assert (bundle.size, bundle.sha256) == (len(data), bundles.sha256(data).hexdigest())
-        assert str(bundle) == f"bundle of {entered.number}"
+        assert str(bundle) == f"bundle 1 of {entered.number}"
         header = SealedHeader.objects.get()
         assert (header.item, header.agency_key) == (item, bundle.agency_key)
         assert bytes(header.header) == draft.headers[item.pk]
@@ -455,6 +447,86 @@ class TestSealDue:
         docket.withdraw(entered, because="A parody.", by=carla)
         assert bundles.seal_due() == 0
         assert not Bundle.objects.exists()
+
+
+class TestAnswer:
+    """What nobody viewed goes sealed, and opens against a legal process alone."""
+
+    def test_comes_after_a_bundle_in_which_it_cannot_be_opened(
+        self, half_viewed: Referral, item: Item, unseen: Item, identity: age.Identity
+    ) -> None:
+        data = whole(half_viewed)
+        assert set(opened(data, identity)) == {f"data/{item.pk}.age", *AROUND}
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            shut = archive.read(f"{half_viewed.number}/data/unviewed/{unseen.pk}.sealed")
+        with default_storage.open(unseen.sealed_name) as source:
+            assert source.read() == shut  # nonce and chunks, and no stanza for any key
+        assert not SealedHeader.objects.filter(item=unseen).exists()
+
+    def test_makes_a_new_version_that_opens_it_and_leaves_the_old_one_as_it_was(
+        self, half_viewed: Referral, unseen: Item, serve: Make, carla: User,
+        identity: age.Identity,
+    ) -> None:  # fmt: skip
+        before, data, version = half_viewed.bundle, whole(half_viewed), half_viewed.version
+        process = processes.approve(serve(half_viewed), because="It names it.", by=carla)
+        assert bundles.seal_due() == 1
+        process.refresh_from_db()
+        half_viewed.refresh_from_db()
+        after = half_viewed.bundle
+        assert (process.state, half_viewed.version) == ("answered", version + 1)
+        assert (after.version, after.because) == (2, "legal_process")
+        assert after.sha256 != before.sha256
+        members = opened(whole(half_viewed), identity)
+        assert members[f"data/{unseen.pk}.age"] == b"Unseen."
+        said = json.loads(members["data/manifest.json.age"])
+        assert said["bundle"] == {
+            "version": 2, "because": "legal_process", "replaces": before.sha256,
+        }  # fmt: skip
+        assert b"".join(bundles.read(before, 0, before.size)) == data
+        renewed = AuditEntry.objects.get(event="bundle.renewed")
+        assert renewed.object_pk == str(after.pk)
+
+    def test_keeps_the_headers_that_were_issued_before(
+        self, half_viewed: Referral, item: Item, serve: Make, carla: User
+    ) -> None:
+        (header,) = SealedHeader.objects.all()
+        processes.approve(serve(half_viewed), because="It names it.", by=carla)
+        bundles.seal_due()
+        assert bytes(SealedHeader.objects.get(item=item).header) == bytes(header.header)
+        assert bytes(header.header) in whole(half_viewed)
+
+    def test_is_done_anew_when_another_version_was_made_meanwhile(
+        self, half_viewed: Referral, serve: Make, carla: User
+    ) -> None:
+        first, second = (
+            processes.approve(each, because="It names it.", by=carla)
+            for each in (serve(half_viewed), serve(half_viewed))
+        )
+        mine, theirs = (bundles.prepare(half_viewed, "legal_process") for _ in range(2))
+        bundles.answer(first, theirs)
+        with pytest.raises(Stale, match="Another bundle"):
+            bundles.answer(second, mine)
+        assert bundles.seal_due() == 1
+        assert half_viewed.bundle.version == 3
+
+
+class TestVersions:
+    def test_are_never_changed_or_removed(self, sealed: Referral) -> None:
+        for statement in (
+            "UPDATE referrals_bundle SET sha256 = 'x'",
+            "UPDATE referrals_bundle SET version = 7",
+            "DELETE FROM referrals_bundle",
+        ):
+            with (
+                pytest.raises(DatabaseError, match="a bundle on record is never changed"),
+                transaction.atomic(),
+                connection.cursor() as cursor,
+            ):
+                cursor.execute(statement)
+
+    def test_let_go_of_their_layout_with_the_evidence(self, sealed: Referral) -> None:
+        Bundle.objects.update(layout={})
+        assert sealed.bundle.layout == {}
 
 
 class TestInTransactions:

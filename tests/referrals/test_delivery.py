@@ -193,8 +193,9 @@ class TestTransmit:
         key = agencies.add_key(sealed.agency, str(newer.recipient), expires_at=LATER, by=cleo)
         agencies.approve_key(key, fingerprint=key.fingerprint, by=carla)
         delivery.transmit(sealed)
-        bundle = Bundle.objects.get()
-        assert (bundle.pk, bundle.agency_key) == (old.pk, key)
+        bundle = sealed.bundle
+        assert (bundle.version, bundle.because, bundle.agency_key) == (2, "agency_key", key)
+        assert list(Bundle.objects.all()) == [bundle, old]
         assert wire.handed[0].sha256 == bundle.sha256 != old.sha256
         data = b"".join(bundles.read(bundle, 0, bundle.size))
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -202,7 +203,12 @@ class TestTransmit:
             with archive.open(name) as source:
                 assert b"".join(age.open_file(source, [newer])) == b"Tonight."
         renewed = AuditEntry.objects.get(event="bundle.renewed")
-        assert renewed.additional_data == {"key": key.fingerprint}
+        assert renewed.additional_data == {
+            "key": key.fingerprint,
+            "because": "agency_key",
+            "sha256": bundle.sha256,
+            "replaces": old.sha256,
+        }
         assert events(sealed).count("referral.sealed") == 1
 
     def test_seals_nothing_anew_that_was_withdrawn(

@@ -81,6 +81,20 @@ class Sender:
             members[path] = sealed(sshsig.sign(key, message, sshsig.NAMESPACE).encode())
         return {path: data for path, data in (members | self.changes).items() if data is not None}
 
+    def shut(self, data, told=None):
+        """Add an item that nobody viewed: its object, without a header."""
+        member = "data/unviewed/i3.sealed"
+        entry = {"member": member, "sealed_sha256": sha256(told or data).hexdigest()}
+        entries = [item(n, *each) for n, each in enumerate(self.names.items(), start=1)]
+        self.message = manifest(entries, unviewed=[entry])
+        self.changes = {member: data}
+
+    def agree(self, text, told=None):
+        """Add terms of use."""
+        entries = [item(n, *each) for n, each in enumerate(self.names.items(), start=1)]
+        self.message = manifest(entries, terms={"sha256": sha256(told or text).hexdigest()})
+        self.changes = {"data/terms.txt.age": sealed(text)}
+
     def pack(self):
         members = [Member.inline(path, data) for path, data in self.members().items()]
         layout = bag.lay_out(
@@ -151,7 +165,7 @@ class TestOpen:
         assert printed[1:] == [
             "The service's signature is good, by dutyline-service.",
             "Counsel's signature is good, by dutyline-counsel.",
-            "This is referral REF-2026-0001: 2 items.",
+            "This is referral REF-2026-0001, bundle 1: 2 items.",
             "Opened, and as the manifest says: letter.txt "
             f"(9 bytes, sha256 {sha256(LETTER).hexdigest()})",
             "Opened, and as the manifest says: video.mp4 "
@@ -179,6 +193,25 @@ class TestOpen:
         sender.changes = {"data/more.age": sealed(b"unsigned")}
         assert "does not name it: data/more.age" in run(sender, out)
         assert b"unsigned" not in files(out).values()
+
+    def test_leaves_shut_what_nobody_viewed_once_its_seal_is_seen_to_be_whole(self, sender, out):
+        sender.shut(b"a sealed object")
+        printed = run(sender, out)
+        assert "Sealed: nobody at the sender viewed data/unviewed/i3.sealed." in printed
+        assert "does not name it" not in printed
+        assert set(files(out)) >= {"letter.txt", "video.mp4"}
+        assert b"a sealed object" not in files(out).values()
+
+    def test_opens_what_nobody_viewed_once_a_legal_process_asked_for_it(self, sender, out):
+        entries = [item(1, "letter.txt", LETTER), item(2, "video.mp4", VIDEO)]
+        sender.message = manifest(entries[:1], unviewed=entries[1:], bundle={"version": 2})
+        assert "bundle 2: 2 items." in run(sender, out)
+        assert files(out)["video.mp4"] == VIDEO
+
+    def test_keeps_the_terms_of_use_that_the_manifest_names(self, sender, out):
+        sender.agree(b"For this offence alone.")
+        assert sha256(b"For this offence alone.").hexdigest() in run(sender, out)
+        assert files(out)["terms.txt"] == b"For this offence alone."
 
     def test_opens_a_bundle_without_items(self, sender, out):
         sender.names = {}
@@ -337,7 +370,12 @@ class TestRefusals:
             (manifest([], schema="manifest/2"), "schema"),
             (manifest([], referral=None), "no referral"),
             (manifest({}), "no list of items"),
+            (manifest([], unviewed=7), "no list of items"),
             (manifest([7]), "item 1 has no usable id"),
+            (manifest([], unviewed=[{"sealed_sha256": "0"}]), "item 1 has no usable member"),
+            (manifest([], terms="any"), "terms has no usable sha256"),
+            (manifest([], terms={"sha256": 7}), "terms has no usable sha256"),
+            (manifest([], bundle={"version": True}), "bundle has no usable version"),
             (manifest([item(1, "a", LETTER, size="9")]), "item 1 has no usable size"),
             (manifest([item(1, "a", LETTER, size=True)]), "item 1 has no usable size"),
             (manifest([item(1, "a", LETTER, member="../x")]), "../x: not in the bundle"),
@@ -350,6 +388,16 @@ class TestRefusals:
     def test_of_a_signed_manifest_that_does_not_fit(self, sender, out, message, complaint):
         sender.message = message
         assert complaint in refusal(sender, out)
+
+    def test_of_a_sealed_object_that_is_another(self, sender, out):
+        sender.shut(b"a sealed object", told=b"another")
+        assert "i3.sealed: not the sealed object the manifest" in refusal(sender, out)
+
+    def test_of_other_terms_than_were_signed(self, sender, out):
+        sender.agree(b"Do what you like.", told=b"For this offence alone.")
+        assert refusal(sender, out) == (
+            "data/terms.txt.age: not the terms that the manifest names."
+        )
 
     def test_of_an_item_cut_short_after_sealing(self, sender, out):
         whole = sealed(VIDEO)

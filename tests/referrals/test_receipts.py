@@ -130,7 +130,9 @@ class TestCollect:
     ) -> None:
         receipts.collect(delivered, start=5, stop=9, by=lee)
         assert left(delivered) == [("bundle.collected", "liaison:lee")]
-        assert AuditEntry.objects.latest().additional_data == {"start": 5, "stop": 9}
+        assert AuditEntry.objects.latest().additional_data == {
+            "version": 1, "start": 5, "stop": 9,
+        }  # fmt: skip
 
     def test_refuses_a_range_that_the_bundle_has_not(
         self, delivered: Referral, lee: LiaisonClient

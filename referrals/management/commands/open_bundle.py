@@ -8,9 +8,9 @@ import unicodedata
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 from zipfile import BadZipFile, ZipFile
 
 from django.core.management.base import BaseCommand, CommandError
@@ -21,6 +21,7 @@ from referrals.sealing import fixity, sshsig
 MANIFEST = "data/manifest.json.age"
 SIGNATURE = "data/manifest.json.sig.age"
 COUNSEL = "data/manifest.counsel.sig.age"
+TERMS = "data/terms.txt.age"
 
 _WHOLE_LIMIT = 1 << 26
 _NAME_BYTES, _SUFFIX_BYTES = 150, 20
@@ -30,6 +31,7 @@ _DEVICE = re.compile(
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.IGNORECASE
 )
 
+T = TypeVar("T")
 Say = Callable[[str], object]
 
 
@@ -85,7 +87,7 @@ def open_bundle(bundle: Path, *, identity: Path, signers: Path, out: Path, say: 
 
 @dataclass(frozen=True)
 class Item:
-    """What the signed manifest says of one item."""
+    """What the signed manifest says of an item that opens."""
 
     id: str
     name: str
@@ -93,14 +95,61 @@ class Item:
     sha256: str
     member: str
 
+
+@dataclass(frozen=True)
+class Sealed:
+    """What the signed manifest says of an item that nobody at the sender viewed."""
+
+    member: str
+    sealed_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The signed manifest, as far as opening needs it; unknown keys are fine."""
+
+    number: str
+    version: int
+    items: tuple[Item | Sealed, ...]
+    terms_sha256: str | None
+
     @classmethod
-    def from_json(cls, entry: Any, number: int) -> "Item":
-        """Read one entry of the manifest; unknown keys are fine."""
-        shape = {"id": str, "name": str, "size": int, "sha256": str, "member": str}
-        for key, kind in shape.items():
-            if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
-                raise Unopened(f"manifest.json: item {number} has no usable {key}.")
-        return cls(**{key: entry[key] for key in shape})
+    def from_json(cls, text: bytes) -> "Manifest":
+        """Read a manifest, or raise Unopened."""
+        with _naming("manifest.json"):
+            told = json.loads(text)
+        if not isinstance(told, dict) or told.get("schema") != "manifest/1":
+            raise Unopened("manifest.json: the schema is not manifest/1.")
+        referral: Any = told.get("referral")
+        viewed: Any = told.get("items")
+        unviewed: Any = told.get("unviewed", [])
+        lists = isinstance(viewed, list) and isinstance(unviewed, list)
+        if not isinstance(referral, dict) or not lists:
+            raise Unopened("manifest.json: there is no referral, or no list of items.")
+        return cls(
+            number=str(referral.get("number")),
+            version=_within(told, "bundle", "version", int) or 1,
+            items=tuple(_item(entry, at) for at, entry in enumerate(viewed + unviewed, 1)),
+            terms_sha256=_within(told, "terms", "sha256", str),
+        )
+
+
+def _item(entry: Any, number: int) -> Item | Sealed:
+    is_sealed = isinstance(entry, dict) and "sealed_sha256" in entry
+    found = Sealed if is_sealed else Item
+    for field in fields(found):
+        if not isinstance(entry, dict) or type(entry.get(field.name)) is not field.type:
+            raise Unopened(f"manifest.json: item {number} has no usable {field.name}.")
+    return found(**{field.name: entry[field.name] for field in fields(found)})
+
+
+def _within(told: Any, name: str, key: str, kind: type[T]) -> T | None:
+    """Return a value of a part of the manifest; None if it has no such part."""
+    if name not in told:
+        return None
+    if not isinstance(told[name], dict) or type(told[name].get(key)) is not kind:
+        raise Unopened(f"manifest.json: {name} has no usable {key}.")
+    return cast(T, told[name][key])
 
 
 class _Opening:
@@ -117,16 +166,25 @@ class _Opening:
         self.archive, self.bag, self.identities = archive, bag, identities
         self.folder, self.say = folder, say
         self.taken: set[str] = set()
-        self.opened = {MANIFEST, SIGNATURE, COUNSEL}
+        self.opened = {MANIFEST, SIGNATURE, COUNSEL, TERMS}
 
     def run(self, allowed: Sequence[sshsig.Signer]) -> None:
         """Open and check everything the signed manifest names."""
-        # 1. The manifest opens. 2. It is signed. 3. Every item opens and is what it says.
+        # 1. The manifest opens. 2. It is signed. 3. The terms are the ones that it names. 4. Every
+        # item is what it says, and opens unless nobody at the sender viewed it.
         message = self._keep(MANIFEST)
         self._check_signatures(message, allowed)
-        items = _items(message, self.say)
-        for item in items:
-            self._write(item)
+        manifest = Manifest.from_json(message)
+        self.say(
+            f"This is referral {_one_line(manifest.number)}, bundle {manifest.version}: "
+            f"{len(manifest.items)} items."
+        )
+        self._keep_terms(manifest.terms_sha256)
+        for item in manifest.items:
+            if isinstance(item, Item):
+                self._write(item)
+            else:
+                self._leave(item)
         for path in sorted(self.bag.payload - self.opened):
             self.say(f"Left sealed, because the signed manifest does not name it: {path}")
 
@@ -170,11 +228,33 @@ class _Opening:
         self.opened.add(item.member)
         self.say(f"Opened, and as the manifest says: {name} ({size} bytes, sha256 {item.sha256})")
 
+    def _leave(self, item: Sealed) -> None:
+        """Check an item that nobody at the sender viewed: its seal is whole, and it stays shut."""
+        with self._member(item.member) as source:
+            digest = hashlib.file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
+        if digest != item.sealed_sha256:
+            raise Unopened(f"{item.member}: not the sealed object the manifest describes.")
+        self.opened.add(item.member)
+        self.say(f"Sealed: nobody at the sender viewed {item.member}. It wants a legal process.")
+
+    def _keep_terms(self, digest: str | None) -> None:
+        """Open the terms of use, and check that they are the ones the manifest names."""
+        if digest is None:
+            return
+        if hashlib.sha256(self._keep(TERMS)).hexdigest() != digest:
+            raise Unopened(f"{TERMS}: not the terms that the manifest names.")
+        self.say(f"The terms of use are in terms.txt (sha256 {digest}).")
+
     def _open(self, path: str) -> Iterator[bytes]:
+        with self._member(path) as source:
+            yield from age.open_file(source, self.identities)
+
+    @contextmanager
+    def _member(self, path: str) -> Iterator[BinaryIO]:
         if path not in self.bag.payload:
             raise Unopened(f"{path}: not in the bundle.")
         with _naming(path), self.archive.open(self.bag.members[path]) as source:
-            yield from age.open_file(cast(BinaryIO, source), self.identities)
+            yield cast(BinaryIO, source)
 
     def _free_name(self, item: Item) -> str:
         name = safe_name(item.name) or safe_name(item.id) or "item"
@@ -205,18 +285,6 @@ def _shortened(name: str) -> str:
 def _folded(name: str) -> str:
     """Return what a disk that ignores case and composition compares."""
     return unicodedata.normalize("NFKC", name).casefold()
-
-
-def _items(message: bytes, say: Say) -> list[Item]:
-    with _naming("manifest.json"):
-        manifest = json.loads(message)
-    if not isinstance(manifest, dict) or manifest.get("schema") != "manifest/1":
-        raise Unopened("manifest.json: the schema is not manifest/1.")
-    referral, entries = manifest.get("referral"), manifest.get("items")
-    if not isinstance(referral, dict) or not isinstance(entries, list):
-        raise Unopened("manifest.json: there is no referral, or no list of items.")
-    say(f"This is referral {_one_line(str(referral.get('number')))}: {len(entries)} items.")
-    return [Item.from_json(entry, number) for number, entry in enumerate(entries, start=1)]
 
 
 def _identities(path: Path) -> list[age.Identity]:

@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 
 from compliance.audit.entries import AuditEntry
-from referrals import bundles
+from compliance.roles import User
+from referrals import bundles, processes
 from referrals.bundles import Bundle
 from referrals.docket import Referral
 
@@ -20,7 +21,9 @@ def collected() -> list[dict[str, int]]:
     """Tell which ranges are on record as collected, by Lee alone."""
     entries = AuditEntry.objects.filter(event="bundle.collected").order_by("id")
     assert set(entries.values_list("actor_ref", flat=True)) <= {"liaison:lee"}
-    return [entry.additional_data for entry in entries]
+    told = [entry.additional_data for entry in entries]
+    assert {each.pop("version") for each in told} <= {1}
+    return told
 
 
 def digest(data: bytes) -> str:
@@ -54,6 +57,23 @@ class TestCollect:
         assert (told["Accept-Ranges"], told["Cache-Control"]) == ("bytes", "private, no-cache")
         assert "Content-Range" not in told
         assert collected() == [{"start": 0, "stop": len(whole)}]
+
+    def test_gives_a_new_version_under_a_new_tag_and_never_under_the_old_one(
+        self, program: Any, half_viewed: Referral, serve: Any, carla: User
+    ) -> None:
+        path = f"{LIST}/{half_viewed.pk}"
+        before, read = program.get(f"{path}/bundle"), program.get(path)
+        known = {"If-None-Match": before.headers["ETag"]}
+        assert program.get(f"{path}/bundle", headers=known).status_code == 304
+        processes.approve(serve(half_viewed), because="It names it.", by=carla)
+        bundles.seal_due()
+        after = program.get(f"{path}/bundle", headers=known)
+        assert after.status_code == 200
+        assert after.headers["ETag"] == f'"{half_viewed.bundle.sha256}"' != before.headers["ETag"]
+        again = program.get(path, headers={"If-None-Match": read.headers["ETag"]})
+        assert (again.status_code, again.json()["bundle"]["version"]) == (200, 2)
+        versions = AuditEntry.objects.filter(event="bundle.collected").order_by("id")
+        assert [each.additional_data["version"] for each in versions] == [1, 2]
 
     def test_gives_a_part_with_the_digest_of_the_whole(
         self, program: Any, path: str, whole: bytes

@@ -45,7 +45,11 @@ class TestList:
                     "unread": True,
                     "released": obligation.release,
                     "withheld": obligation.withhold,
-                    "bundle": {"size": delivered.bundle.size, "sha256": delivered.bundle.sha256},
+                    "bundle": {
+                        "version": 1,
+                        "size": delivered.bundle.size,
+                        "sha256": delivered.bundle.sha256,
+                    },
                     "links": {
                         "self": here,
                         "bundle": f"{here}/bundle",
