@@ -3,7 +3,7 @@
 import pytest
 
 from compliance import findings, tasks
-from compliance.audit import checkpoints
+from compliance.audit import verification
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
@@ -43,4 +43,4 @@ class TestSealLog:
         tasks.seal_log()
         tasks.seal_log()
         assert not AuditOutbox.objects.exists()
-        assert checkpoints.verify().good
+        assert verification.verify().good
