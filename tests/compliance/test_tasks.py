@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from compliance import findings, tasks
-from compliance.audit import checkpoints
+from compliance.audit import verification
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
@@ -54,4 +54,4 @@ class TestSealLog:
         tasks.seal_log()
         tasks.seal_log()
         assert not AuditOutbox.objects.exists()
-        assert checkpoints.verify().good
+        assert verification.verify().good

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
 from compliance import determinations, evidence, lifecycle, preservation, releases
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket
 
@@ -85,7 +85,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until nothing is owed, or until asked to stop."""
         with said_in_one_line():
-            checkpoints.ensure_key()
+            signing.ensure_key()
             if options["once"]:
                 work_once()
                 return
