@@ -29,9 +29,11 @@ NOWHERE = ("7777777", "00000000-0000-0000-0000-000000000001", "x'y")
 
 
 @pytest.fixture
-def everything(delivered: Referral, lee: Any, carla: User) -> Referral:
+def everything(half_viewed: Referral, lee: Any, carla: User, serve: Callable[..., Any]) -> Referral:
     """At least one record of every kind that the desk shows."""
+    delivered = half_viewed
     preservation.place_due()
+    serve(delivered)
     terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
     conflicts.resolve(
         delivered.obligation.determination.finding, terms | {"id": jurisdictions.digest(terms)},
