@@ -1,8 +1,9 @@
 """Models: the index Django asks for, in the order a finding meets them."""
 
 from compliance import audit
-from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
+from compliance.audit.checkpoints import AuditCheckpoint, AuditCosignature, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.audit.timestamps import AuditTimestamp
 from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
 from compliance.documents import RuleDocument, RuleDocumentVersion
@@ -17,10 +18,12 @@ from compliance.vault.keys import FileKeyWrap
 
 __all__ = [
     "AuditCheckpoint",
+    "AuditCosignature",
     "AuditEntry",
     "AuditLeaf",
     "AuditOutbox",
     "AuditTile",
+    "AuditTimestamp",
     "ConflictDecision",
     "Determination",
     "FactAssertion",

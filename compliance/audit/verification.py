@@ -1,14 +1,16 @@
 """Verification: is the log whole, and still the one that was signed?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Subquery
 
-from compliance.audit import checkpoints, notes, signing, tree
+from compliance.audit import checkpoints, notes, signing, timestamps, tree, witnesses
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf
 from compliance.audit.entries import AuditEntry, AuditOutbox, fault
 from compliance.audit.notes import Checkpoint
+from compliance.audit.witnesses import Witness
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,9 @@ class Report:
     unsealed: int
     first_bad: int | None = None
     problem: str | None = None
+    cosigned: dict[str, int] = field(default_factory=dict)  # per witness, up to which size
+    wanted: int = 0  # cosignatures that make a state a published one
+    stamped: str | None = None  # until when an authority says that the log existed
 
     @property
     def good(self) -> bool:
@@ -47,7 +52,7 @@ def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
         return Report(size, "", unsealed, bad.index, str(bad))
     except ValueError as error:
         return Report(size, "", unsealed, None, str(error))
-    return Report(size, root.hex(), unsealed)
+    return Report(size, root.hex(), unsealed, None, None, *_anchored())
 
 
 def _verify(
@@ -65,6 +70,10 @@ def _verify(
         checkpoints.continues(notes.open_checkpoint(checkpoint, signing.verifier()), size)
     # 4. What waits for the sealer is whole, and no entry came in past the writer.
     _check_unsealed()
+    # 5. What witnesses and the time-stamping authority signed last is this log.
+    for witness in witnesses.policy():
+        _check_cosigned(witness, size)
+    _check_stamped()
     return root
 
 
@@ -136,3 +145,29 @@ def _check_unsealed() -> None:
     stray = AuditEntry.objects.filter(~Exists(leaves), ~Exists(outbox)).order_by("pk").first()
     if stray:
         raise _Bad(f"Entry {stray.pk} came in past the writer: it has no leaf and owes none.")
+
+
+def _check_cosigned(witness: Witness, size: int) -> None:
+    row = checkpoints.last_cosigned(witness.name)
+    if row is None:
+        return
+    note = row.checkpoint.note + row.line
+    try:
+        notes.open_note(note, witness.key)
+        checkpoints.continues(notes.open_checkpoint(note, signing.verifier()), size)
+    except ValueError as error:
+        raise _Bad(f"What {witness.name} cosigned at size {row.checkpoint_id}: {error}") from error
+
+
+def _check_stamped() -> None:
+    stamp = timestamps.last()
+    if stamp and settings.TIMESTAMP_ROOTS and (problem := timestamps.fault(stamp)):
+        raise _Bad(f"The state of {stamp.checkpoint_id} entries {problem}.")
+
+
+def _anchored() -> tuple[dict[str, int], int, str | None]:
+    """Say up to where each witness cosigned, how many are wanted, and the last time-stamp."""
+    rows = {name: checkpoints.last_cosigned(name) for name in witnesses.names()}
+    cosigned = {name: row.checkpoint_id if row else 0 for name, row in rows.items()}
+    stamp = timestamps.last()
+    return cosigned, settings.WITNESS_QUORUM, stamp.stamped_at.isoformat() if stamp else None

@@ -4,7 +4,9 @@ import pytest
 
 from compliance import findings, tasks
 from compliance.audit import verification
+from compliance.audit.checkpoints import AuditCosignature
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.audit.timestamps import AuditTimestamp
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
@@ -44,3 +46,12 @@ class TestSealLog:
         tasks.seal_log()
         assert not AuditOutbox.objects.exists()
         assert verification.verify().good
+
+
+class TestAnchors:
+    def test_ask_nobody_where_the_settings_name_nobody(self, finding: Finding) -> None:
+        tasks.seal_log()
+        tasks.cosign_due()
+        tasks.stamp_due()
+        assert not AuditCosignature.objects.exists()
+        assert not AuditTimestamp.objects.exists()

@@ -1,6 +1,7 @@
 """The two commands that check the log: exit 0 when it is true, 1 with one line when it is not."""
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from django.db import DatabaseError
 
 from compliance.audit import entries, signing, verification
 from compliance.audit.entries import AuditEntry
+from compliance.audit.timestamps import AuditTimestamp
+from tests.witness import Witness
 
 
 def run(*args):
@@ -74,6 +77,18 @@ class TestVerifyAudit:
         kept.write_text("nothing", encoding="utf-8")
         with pytest.raises(CommandError, match=r"does not verify\. A note is text"):
             run("verify_audit", "--checkpoint", str(kept))
+
+    def test_says_who_outside_signed_it_and_up_to_where(self, sealed, settings):
+        witness = Witness("wanda.example.org")
+        settings.WITNESSES = [(witness.vkey, "https://w.example.org")]
+        state = sealed.latest()
+        AuditTimestamp.objects.create(
+            checkpoint=state, token=b"", stamped_at=datetime(2026, 11, 23, tzinfo=UTC)
+        )
+        assert run("verify_audit").splitlines()[1:] == [
+            "Cosigned by wanda.example.org up to 0; 0 of 1 are wanted.",
+            "Time-stamped at 2026-11-23T00:00:00+00:00.",
+        ]
 
     def test_a_checkpoint_that_cannot_be_read_is_refused(self, db, tmp_path):
         with pytest.raises(CommandError, match="cannot be read as a checkpoint"):
