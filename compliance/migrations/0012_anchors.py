@@ -23,7 +23,7 @@ def lay(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("compliance", "0010_decided_law")]
+    dependencies = [("compliance", "0011_item_record")]
 
     operations = [
         migrations.CreateModel(
