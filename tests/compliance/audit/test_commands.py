@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command, load_command_class
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from compliance.audit import entries, signing, verification
@@ -19,23 +19,6 @@ def run(*args):
     out = StringIO()
     call_command(*args, stdout=out)
     return out.getvalue()
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys):
-    """Run a command as it is typed, and tell its exit code, what it printed and what it said."""
-    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
-
-    def run(name, *args):
-        command, code = load_command_class("compliance", name), 0
-        try:
-            command.run_from_argv(["manage.py", name, *args])
-        except SystemExit as left:
-            code = left.code
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture
