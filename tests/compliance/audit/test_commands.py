@@ -61,6 +61,16 @@ class TestVerifyAudit:
         with pytest.raises(CommandError, match=r"does not verify\. A note is text"):
             run("verify_audit", "--checkpoint", str(kept))
 
+    def test_shows_on_a_terminal_how_far_it_is(self, sealed, monkeypatch):
+        monkeypatch.setattr(sealed, "BATCH", 2)
+        err = StringIO()
+        call_command("verify_audit", stdout=StringIO(), stderr=err)
+        assert err.getvalue() == ""
+        err.isatty = lambda: True
+        call_command("verify_audit", stdout=StringIO(), stderr=err, no_color=True)
+        told = [f"\r{done} of 5 entries checked" for done in (2, 4, 5)]
+        assert err.getvalue() == "".join(told) + "\n"
+
     def test_says_who_outside_signed_it_and_up_to_where(self, sealed, settings):
         witness = Witness("wanda.example.org")
         settings.WITNESSES = [(witness.vkey, "https://w.example.org")]
