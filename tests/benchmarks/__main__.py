@@ -10,8 +10,8 @@ audit:   the log's writer against a plain insert, its sealer, its verification, 
 journey: a finding from record to closed against its bare database transactions.
 month:   a month of work in the log, written, sealed and verified in full; only if it is named.
 
-The last three run on SQLite, and on PostgreSQL too if DUTYLINE_DATABASE_URL names one: in a database
-beside the named one, dropped in the end. Nothing else is touched and nothing stays behind.
+The last three run on SQLite, and on PostgreSQL too if DUTYLINE_DATABASE_URL names one: in a
+database beside the named one, dropped in the end. Nothing else is touched, nothing stays behind.
 Each line is one figure. They are for reading: no test asserts them, for they are the machine's too.
 """
 

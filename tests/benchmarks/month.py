@@ -1,9 +1,9 @@
 """A month of work in the log: a million entries, sealed and then verified in full.
 
-The entries are those of some seventy-five findings an hour and of all that follows from each, by ten
-people over thirty days. They are written in bulk, but each with its own commitment and leaf, as the
-real door makes them; the sealer and the verification are the real ones. At the end a receipt and
-the consistency of two states are checked.
+The entries are those of some seventy-five findings an hour and of all that follows from each, by
+ten people over thirty days. They are written in bulk, but each with its own commitment and leaf,
+as the real door makes them; the sealer and the verification are the real ones. At the end a receipt
+and the consistency of two states are checked.
 """
 
 import random
