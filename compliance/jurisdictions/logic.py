@@ -50,9 +50,15 @@ def seeking(condition: Condition) -> Seek:
     parts = [*_flat(branch_of(condition), condition)]
     plain = frozenset(part["fact"] for part in parts if _is_open_while_unknown(part))
     others = [(compiled(part), seeking(part)) for part in parts if not _is_open_while_unknown(part)]
-    return lambda facts: plain.difference(facts).union(
-        *[seek(facts) for weighed, seek in others if weighed(facts) == UNDETERMINED]
-    )
+
+    def wanted(facts: Facts) -> frozenset[str]:
+        found = plain.difference(facts)
+        for weighed, seek in others:
+            if weighed(facts) == UNDETERMINED:
+                found |= seek(facts)
+        return found
+
+    return wanted
 
 
 def prove(condition: Condition, facts: Facts) -> Certificate:
@@ -198,12 +204,27 @@ def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> W
 def _compiled_leaf(leaf: Condition) -> Weigh:
     name, op, value, unknown = leaf["fact"], leaf["op"], leaf["value"], _leaf(leaf, {})
     if op in _INCLUDE:
-        wanted, sign = _wanted(op, value), _INCLUDE[op]
-        return lambda facts: _included(wanted, facts[name]) * sign if name in facts else unknown
+        return _compiled_set(name, _wanted(op, value), _INCLUDE[op], unknown)
     compare = _COMPARE[op]
     return lambda facts: (
         unknown if name not in facts else HOLDS if compare(facts[name], value) else FAILS
     )
+
+
+def _compiled_set(name: str, wanted: frozenset[str], found: int, unknown: int) -> Weigh:
+    """Return a function that weighs membership as `_included` does."""
+
+    def included(facts: Facts) -> int:
+        seen = facts.get(name)
+        if seen is None:
+            return unknown
+        if isinstance(seen, list):
+            return -found if wanted.isdisjoint(seen) else found
+        if not wanted.isdisjoint(seen["known"]):
+            return found
+        return -found if seen["closed"] else UNDETERMINED
+
+    return included
 
 
 # The independent checker. It must not call anything above: it is the second opinion.

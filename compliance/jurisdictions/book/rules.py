@@ -1,5 +1,6 @@
 """Rules: one rule, and the set of them that is the law of a moment."""
 
+from bisect import bisect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -10,6 +11,8 @@ from compliance.jurisdictions import logic
 from compliance.jurisdictions.book.words import Vocabulary
 from compliance.jurisdictions.logic import Condition, Seek, Weigh
 
+LIVE = ("in_force", "preview", "sunset")
+GUARDS = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
 HOME_STATE = "home_state"  # the one derived name: see determine.reports.home_state
 
 
@@ -52,6 +55,7 @@ class Edition(NamedTuple):
     since: datetime
     version: Mapping[str, Any] | None
     status: str | None
+    live: bool  # it has effects in the world
     compiled: Compiled  # the renewal of a sunset version comes last
 
 
@@ -88,16 +92,26 @@ class Rule:
 
     @cached_property
     def editions(self) -> tuple[Edition, ...]:
-        """Return the rule as each version has it, newest first, and as it was before them all."""
-        return tuple(self._edition(version) for version in (*reversed(self.versions), None))
+        """Return the rule as it was before any version, and as each has it, the newest last."""
+        return tuple(self._edition(version) for version in (None, *self.versions))
+
+    def edition(self, at: datetime) -> Edition:
+        """Return the rule as it stood at a time."""
+        return self.editions[bisect(self._beginnings, at) - 1]
+
+    @cached_property
+    def _beginnings(self) -> list[datetime]:
+        return [edition.since for edition in self.editions]
 
     def _edition(self, version: Mapping[str, Any] | None) -> Edition:
         since = date.fromisoformat(version["from"]) if version else date.min
         renewal = [version["renewal"]] if version and "renewal" in version else []
+        status = version["status"] if version else None
         return Edition(
             since=datetime.combine(since, time(), UTC),
             version=version,
-            status=version["status"] if version else None,
+            status=status,
+            live=status in LIVE,
             compiled=Compiled({"all": [self.own, *renewal]}),
         )
 
@@ -122,10 +136,29 @@ class Rule:
         return self.id.partition(".")[0]
 
     @property
+    def traits(self) -> list[str]:
+        """Return what sets a rule apart beside its effects.
+
+        guard: it takes effect while it is open, for safety: it strips, silences or keeps.
+        presumption: it presumes something; doubt: a person must look at what leaves it open.
+        """
+        guarding = GUARDS.get(self.mode, set()) & self.then.keys()
+        presuming = any(each.compiled.presumed for each in self.editions)
+        traits = {"guard": guarding, "presumption": presuming, "doubt": self.open}
+        return [name for name, has in traits.items() if has]
+
+    @property
     def own(self) -> Condition:
         """Return the whole condition: bound, triggered and not exempt."""
         exempt = [{"not": [self.exempt]}] if self.exempt else []
         return {"all": [*([self.binds] if self.binds else []), self.when, *exempt]}
+
+
+class Desk(NamedTuple):
+    """A recipient as bars see it: its class, and its country if one is meant."""
+
+    kind: str
+    country: str | None = None
 
 
 @dataclass(frozen=True)
@@ -159,17 +192,29 @@ class RuleSet:
         return found
 
     @cached_property
-    def desks(self) -> dict[str, Mapping[str, Any]]:
-        """Return the authorities, and as `name@?` one of those that each Member State has."""
-        named = [name for name in sorted(self.authorities, reverse=True) if "@" in name]
-        unknown = {f"{name.partition('@')[0]}@?": self.authorities[name] for name in named}
-        return {**unknown, **self.authorities}
+    def desks(self) -> dict[str, Desk]:
+        """Return the authorities as bars see them, and as `name@?` any one of the Member States'."""
+        desks = {
+            name: Desk(each["class"], each["country"]) for name, each in self.authorities.items()
+        }
+        named = [name for name in sorted(desks, reverse=True) if "@" in name]
+        return {**{_of_any_state(name): desks[name] for name in named}, **desks}
+
+    @cached_property
+    def addresses(self) -> dict[str, str]:
+        """Return for each desk the one that stands for it, most often itself."""
+        known = {name: each.get("same_as", name) for name, each in self.authorities.items()}
+        return {name: name for name in self.desks} | known
 
     @cached_property
     def effects(self) -> dict[str, list[str]]:
         """Return the rules of each effect, in the order of the records."""
         found: dict[str, list[str]] = {}
         for rule in (each for rules in self.records.values() for each in rules):
-            for effect in rule.then:
+            for effect in (*rule.then, *rule.traits):
                 found.setdefault(effect, []).append(rule.id)
         return found
+
+
+def _of_any_state(name: str) -> str:
+    return f"{name.partition('@')[0]}@?"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -22,13 +23,25 @@ def canonical(value: Any) -> bytes:
 
 
 _CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 
 
 def digest(value: Any) -> str:
     """Return the sha256 of the canonical form."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def joined(table: Mapping[str, Any], name: str, written: str) -> bytes:
+    """Return the canonical form of a table with one entry more, which has its own already."""
+    before = {key: value for key, value in table.items() if key < name}
+    after = {key: value for key, value in table.items() if key > name}
+    parts = [_inner(before), f'"{name}":{written}', _inner(after)]
+    return f"{{{','.join(filter(None, parts))}}}".encode()
+
+
+def _inner(table: Mapping[str, Any]) -> str:
+    return _CANONICAL.encode(table)[1:-1]
 
 
 def parse(name: str, text: str) -> tuple[Any, Report]:

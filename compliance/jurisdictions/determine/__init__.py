@@ -42,10 +42,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the determination of rule_time, clocks, facts and simulate, or raise Problems."""
     situation = situated(rules, given)
     found = outcomes.outcomes(situation)
-    needs = {
-        name: reports.open_facts(each, situation) if each.is_open else frozenset()
-        for name, each in found.items()
-    }
+    needs = reports.open_facts(situation, found)
     release = Release(situation, found)
     claims = reports.claims(situation, found)
     made, conflicts, reasons = reports.merged(situation, claims, release)
@@ -54,7 +51,6 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "rule_set": rules.sha256,
         "rule_time": written(situation.rule_time),
         "clocks": dict(situation.clocks),
-        "rules": outcomes.of_records(situation, found, needs),
         "reports": made,
         "barred": release.barred(),
         "conflicts": conflicts,
@@ -64,7 +60,8 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "questions": effects.questions(situation, found, needs),
         "assumed": effects.assumed(situation, found, claims, release),
     }
-    return {**said, "sha256": digest(said)}
+    rules_said = outcomes.of_records(situation, found, needs)
+    return {**said, "rules": rules_said, "sha256": outcomes.digest(said, rules_said)}
 
 
 def explain(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -133,7 +130,7 @@ def _is_proposed(rule: Rule) -> bool:
 def _certificate(
     outcome: Outcome, lifting: Mapping[str, Outcome], situation: Situation
 ) -> dict[str, Any]:
-    rule, version = outcome.rule, outcome.moment.version or {}
+    rule, version = outcome.rule, outcome.edition.version or {}
     conditions = {
         "binds": rule.binds,
         "when": rule.when,
@@ -157,7 +154,7 @@ def _certificate(
         "status": outcome.status,
         "from": version.get("from"),
         "successor": version.get("successor"),
-        "moment": written(outcome.moment.at),
+        "moment": written(outcome.at),
         **proofs,
         "chain": chain,
         "lifted_by": lifted,

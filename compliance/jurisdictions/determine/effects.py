@@ -11,7 +11,7 @@ from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.determine.release import Release
-from compliance.jurisdictions.determine.reports import Claim, desk
+from compliance.jurisdictions.determine.reports import Claim
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 EXCUSE = "excuse.reasonable"  # the defence that some duties know
@@ -78,11 +78,10 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     wanted: defaultdict[str, set[str]] = defaultdict(set)
     alone: defaultdict[str, int] = defaultdict(int)
     for name, facts in needs.items():
-        outcome = found[name]
-        asked = facts | _missing_clock(outcome, situation) if outcome.is_open else facts
-        for fact in asked:
+        outcome, is_alone = found[name], len(facts) == 1
+        for fact in facts | _missing_clock(outcome, situation):
             wanted[fact].add(outcome.rule.record)
-            alone[fact] += len(facts) == 1
+            alone[fact] += is_alone
     order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
@@ -93,7 +92,7 @@ def assumed(
     """Return every presumption and fail-safe that was used."""
     used: set[Used] = {
         (name, value, each.rule.record)
-        for each in found.values()
+        for each in having(situation, found, "presumption")
         if each.live
         for name, value in each.condition.presumed
         if name not in situation.facts
@@ -102,13 +101,12 @@ def assumed(
         used.add(("threat.imminent", True, "timer"))
     if release.content_is_private and "C_pub" in release.available:
         used.add(("item.visibility", "C_priv", "release"))
-    for to in {claim.to for claim in made}:
-        used.update(release.open_places(desk(situation, to)))
+    used.update(release.open_places({situation.rules.desks[claim.to] for claim in made}))
     for each in having(situation, found, "silence"):
         if when := periods.open_extension(each, situation):
             used.update(_safe_values(each, when, situation))
-    for each in found.values():
-        if each.value == UNDETERMINED and each.live and _is_for_safety(each):
+    for each in having(situation, found, "guard"):
+        if each.value == UNDETERMINED and each.live:
             used.update(_safe_values(each, each.condition, situation))
     return [_assumption(*each) for each in sorted(used, key=_rank)]
 
@@ -133,12 +131,6 @@ def _is_on(outcome: Outcome) -> bool:
     if outcome.rule.mode == "prohibition":
         return outcome.applies
     return outcome.status in ("in_force", "sunset") and outcome.value == HOLDS
-
-
-def _is_for_safety(outcome: Outcome) -> bool:
-    """Return whether an open rule takes effect all the same: it strips, silences or keeps."""
-    guards = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
-    return bool(guards.get(outcome.rule.mode, set()) & outcome.rule.then.keys())
 
 
 def _silences(situation: Situation, found: Found) -> Ends:
@@ -177,9 +169,9 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
     for each in having(situation, found, "human"):
         if each.live and each.value == HOLDS:
             yield from ((reason, each.rule.record) for reason in each.rule.then["human"])
-    for name, each in found.items():
+    for each in having(situation, found, "doubt"):
         for entry in each.rule.open if each.applies else ():
-            asked = entry["fact"] in needs[name]
+            asked = entry["fact"] in needs[each.rule.id]
             if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
 
@@ -216,7 +208,7 @@ def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    if outcome.moment.start is not None or not outcome.rule.clock:
+    if outcome.start is not None or not outcome.rule.clock:
         return frozenset()
     limited = outcome.rule.then.get("report", {}).get("deadline")
     clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name

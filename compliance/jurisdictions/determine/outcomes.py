@@ -1,47 +1,61 @@
 """Outcomes: what one rule says about one situation."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compliance.jurisdictions.book import Compiled, Rule
+from compliance.jurisdictions.book import Compiled, Rule, joined
 from compliance.jurisdictions.determine.moments import Moment, Situation, moment, written
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
-LIVE = ("in_force", "preview", "sunset")
-STRENGTH = ("holds", "undetermined", "suspended", "simulated", "not_in_force", "fails")
+STRENGTH = {
+    "holds": 0,
+    "undetermined": 1,
+    "suspended": 2,
+    "simulated": 3,
+    "not_in_force": 4,
+    "fails": 5,
+}
 
 
 class Outcome:
     """A rule, the moment at which it was judged, and what came of it.
 
-    status: of the version that counts, or None if there is none.
+    at: when it was judged; edition: the rule as it stood then; start: when its clock began.
     live: it has effects in the world.
     applies: it holds, or may yet, in the world; then what it bars is barred.
     is_open: it holds, or may yet, in the world or in a simulation.
     """
 
-    __slots__ = ("applies", "is_open", "live", "moment", "rule", "simulated", "status", "value")
+    __slots__ = (
+        "applies", "at", "edition", "is_open", "live", "rule", "simulated", "start", "value",
+    )  # fmt: skip
 
     def __init__(self, rule: Rule, moment: Moment, value: int, simulated: bool) -> None:
-        self.rule, self.moment, self.value, self.simulated = rule, moment, value, simulated
-        self.status = moment.edition.status
-        self.live = self.status in LIVE
+        self.rule, self.value, self.simulated = rule, value, simulated
+        self.at, self.edition, self.start = moment
+        self.live = self.edition.live
         self.applies = self.live and value != FAILS
         self.is_open = self.applies or (simulated and value != FAILS)
 
     @property
+    def status(self) -> str | None:
+        """Return the status of the version that counts, or None if there is none."""
+        return self.edition.status
+
+    @property
     def name(self) -> str:
         """Return the outcome as the law contract names it."""
-        if self.status == "suspended":
-            return "suspended"
-        if self.simulated and self.value == HOLDS:
-            return "simulated"
-        return NAMES[self.value] if self.live or self.simulated else "not_in_force"
+        if self.live:
+            return NAMES[self.value]
+        if self.simulated:
+            return "simulated" if self.value == HOLDS else NAMES[self.value]
+        return "suspended" if self.status == "suspended" else "not_in_force"
 
     @property
     def condition(self) -> Compiled:
         """Return what had to hold, the renewal of a sunset version included."""
-        return self.moment.edition.compiled
+        return self.edition.compiled
 
     def needs(self, facts: Facts) -> frozenset[str]:
         """Return the facts that leave the rule open."""
@@ -63,11 +77,12 @@ def having(situation: Situation, found: Mapping[str, Outcome], effect: str) -> l
 
 
 def _outcome(rule: Rule, situation: Situation) -> Outcome:
-    at = moment(rule, situation)
-    named = at.edition.status == "proposed" and not situation.simulate.isdisjoint(
+    found = moment(rule, situation)
+    edition = found[1]
+    named = edition.status == "proposed" and not situation.simulate.isdisjoint(
         (rule.id, rule.record)
     )
-    return Outcome(rule, at, at.edition.compiled.weigh(situation.facts), named)
+    return Outcome(rule, found, edition.compiled.weigh(situation.facts), named)
 
 
 def of_records(
@@ -77,25 +92,45 @@ def of_records(
     said: dict[str, Any] = {}
     for record, rules in situation.rules.records.items():
         for rule in rules:
-            said[rule.id] = _said(found[rule.id], needs[rule.id])
+            said[rule.id] = _said(found[rule.id], needs.get(rule.id, ()))
         if record not in situation.rules.rules:
             said[record] = _strongest({rule.id: said[rule.id] for rule in rules})
     return said
 
 
+def digest(said: Mapping[str, Any], rules: Mapping[str, dict[str, Any]]) -> str:
+    """Return the hash of a determination; its rules, which are most of it, are written by form."""
+    rows = ",".join([f'"{name}":{_written(rules[name])}' for name in sorted(rules)])
+    return hashlib.sha256(joined(said, "rules", f"{{{rows}}}")).hexdigest()
+
+
+def _written(rule: Mapping[str, Any]) -> str:
+    """Return what is said of a rule in its canonical form; no name in it needs an escape."""
+    needs, parts = _listed(rule["needs"]), _listed(rule["parts"])
+    status = f'"{rule["status"]}"' if rule["status"] else "null"
+    return (
+        f'{{"kind":"{rule["kind"]}","moment":"{rule["moment"]}","needs":{needs},'
+        f'"outcome":"{rule["outcome"]}","parts":{parts},"status":{status}}}'
+    )
+
+
+def _listed(names: list[str]) -> str:
+    return '["' + '","'.join(names) + '"]' if names else "[]"
+
+
 def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     """Return a record as the strongest of its parts, which are in order; the first of equals."""
-    strongest = min(parts.values(), key=lambda part: STRENGTH.index(part["outcome"]))
+    strongest = min(parts.values(), key=lambda part: STRENGTH[part["outcome"]])
     union = sorted({fact for part in parts.values() for fact in part["needs"]})
     return {**strongest, "needs": union, "parts": list(parts)}
 
 
-def _said(outcome: Outcome, needs: frozenset[str]) -> dict[str, Any]:
+def _said(outcome: Outcome, needs: Iterable[str]) -> dict[str, Any]:
     return {
         "outcome": outcome.name,
         "kind": outcome.rule.mode,
         "status": outcome.status,
-        "moment": written(outcome.moment.at),
-        "needs": sorted(needs) if needs else [],
+        "moment": written(outcome.at),
+        "needs": sorted(needs),
         "parts": [],
     }

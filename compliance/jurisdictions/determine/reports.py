@@ -52,31 +52,30 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
         if outcome.is_open
         for claim in _claims_of(outcome, situation)
     ]
-    firm = {claim.to for claim in made if claim.is_firm_duty and not claim.choices}
+    firm = {claim.to for claim in made if not claim.choices and claim.is_firm_duty}
     return [_chosen(claim, firm) if claim.choices else claim for claim in made]
 
 
-def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    """Return the facts that leave an open rule, or the choice of its recipients, open."""
-    wanted = outcome.needs(situation.facts)
-    if when := periods.open_extension(outcome, situation):
-        wanted |= when.needs(situation.facts)
-    for step, value, _ in _taken(outcome, situation):
-        if value == UNDETERMINED:
-            wanted |= step.when.needs(situation.facts)
-        for recipient in step.recipients:
-            if "each_of" in recipient:
-                wanted |= _countries(recipient, situation)[1]
+def open_facts(situation: Situation, found: Mapping[str, Outcome]) -> dict[str, frozenset[str]]:
+    """Return, for each open rule, the facts that leave it or what follows from it open."""
+    facts = situation.facts
+    wanted = {name: each.needs(facts) for name, each in found.items() if each.is_open}
+    for each in having(situation, found, "silence"):
+        if when := periods.open_extension(each, situation):
+            wanted[each.rule.id] |= when.needs(facts)
+    for each in having(situation, found, "report"):
+        if each.is_open:
+            wanted[each.rule.id] |= _open_choice(each, situation)
     return wanted
 
 
 def deadline(outcome: Outcome, situation: Situation) -> datetime | None:
     """Return when a rule's report is due; unknown imminence runs the short timer."""
     limit = outcome.rule.then["report"]["deadline"]
-    if limit is None or outcome.moment.start is None:
+    if limit is None or outcome.start is None:
         return None
     relaxed = situation.facts.get("threat.imminent") is False
-    return outcome.moment.start + timedelta(hours=limit["hours"][_PACE[relaxed]])
+    return outcome.start + timedelta(hours=limit["hours"][_PACE[relaxed]])
 
 
 _PACE = {True: "otherwise", False: "imminent"}
@@ -95,18 +94,13 @@ def merged(
     reports, conflicts = [], []
     reasons: list[tuple[str, str]] = []
     for key, group in sorted(groups.items()):
-        asked, to = _asked_by(group, release), desk(situation, key[0])
+        asked, to = _asked_by(group, release), situation.rules.desks[key[0]]
         report = _report(group, asked, release, to)
         reports.append(report)
-        conflicts += _conflicts(report, group, asked, release, to)
-        reasons += release.reasons(asked, to) if group[0].certainty != "simulated" else ()
+        if release.reaching(to)[0]:
+            conflicts += _conflicts(report, group, asked, release, to)
+            reasons += release.reasons(asked, to) if group[0].certainty != "simulated" else ()
     return reports, sorted(conflicts, key=lambda each: (each["to"], each["fields"])), reasons
-
-
-def desk(situation: Situation, to: str) -> Desk:
-    """Return a recipient as bars see it; a State not yet known is as any other Member State."""
-    known = situation.rules.desks[to]
-    return Desk(known["class"], known["country"])
 
 
 def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
@@ -150,6 +144,18 @@ def _taken(outcome: Outcome, situation: Situation) -> Iterator[tuple[Step, int, 
         untaken = min(untaken, -value)
 
 
+def _open_choice(outcome: Outcome, situation: Situation) -> frozenset[str]:
+    """Return the facts that leave the choice of a rule's recipients open."""
+    wanted: frozenset[str] = frozenset()
+    for step, value, _ in _taken(outcome, situation):
+        if value == UNDETERMINED:
+            wanted |= step.when.needs(situation.facts)
+        for recipient in step.recipients:
+            if "each_of" in recipient:
+                wanted |= _countries(recipient, situation)[1]
+    return wanted
+
+
 def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
     """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
     named: list[str] = []
@@ -160,8 +166,7 @@ def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[st
             named += [f"{authority}@{state}" for state in [*states, *"?" * bool(missing)]]
         else:
             named.append(authority)
-    desks = situation.rules.authorities
-    addressed = [desks.get(name, {}).get("same_as", name) for name in named]
+    addressed = [situation.rules.addresses[name] for name in named]
     return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
 
 
@@ -205,13 +210,14 @@ def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dic
     }
 
 
-def _asked_by(group: list[Claim], release: Release) -> dict[str, set[str]]:
+def _asked_by(group: list[Claim], release: Release) -> dict[str, frozenset[str]]:
     """Return the available classes that are asked for, each with the records that ask."""
-    asked: dict[str, set[str]] = {}
+    asked: dict[str, frozenset[str]] = {}
     for claim in group:
-        for field in release.available if claim.asked == "available" else claim.asked:
-            if field in release.available:
-                asked.setdefault(field, set()).add(claim.outcome.rule.record)
+        asking, wanted = frozenset([claim.outcome.rule.record]), claim.asked
+        for field in release.available:
+            if wanted == "available" or field in wanted:
+                asked[field] = asked[field] | asking if field in asked else asking
     return asked
 
 
@@ -219,8 +225,6 @@ def _conflicts(
     report: Mapping[str, Any], group: list[Claim], asked: Asked, release: Release, to: Desk
 ) -> list[dict[str, Any]]:
     """Return where a firm duty of statute asks for a class that a prohibition bars."""
-    if not release.reaching(to)[0]:
-        return []
     clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
     owed = _asked_by(duties, release)
