@@ -17,16 +17,16 @@ HOME_STATE = "home_state"  # the one derived name: see determine.reports.home_st
 
 
 class Compiled:
-    """A condition that is weighed often."""
+    """A condition that is weighed often.
+
+    weigh: the function of the facts to its value.
+    needs: of the facts that leave it open, to those that would settle it.
+    """
 
     def __init__(self, condition: Condition) -> None:
         self.condition = condition
         self.weigh: Weigh = logic.compiled(condition)
-
-    @cached_property
-    def needs(self) -> Seek:
-        """Return the function of facts that leave it open, to those that would settle it."""
-        return logic.seeking(self.condition)
+        self.needs: Seek = logic.seeking(condition)
 
     @cached_property
     def presumed(self) -> list[tuple[str, Any]]:

@@ -1,6 +1,6 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -76,13 +76,15 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     Most decisive is what settles most rules alone, then what is needed for most.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    alone: defaultdict[str, int] = defaultdict(int)
+    alone: Counter[str] = Counter()
     for name, facts in needs.items():
-        outcome, is_alone = found[name], len(facts) == 1
-        for fact in facts | _missing_clock(outcome, situation):
+        outcome = found[name]
+        asked = facts if outcome.start else facts | _missing_clock(outcome, situation)
+        for fact in asked:
             wanted[fact].add(outcome.rule.record)
-            alone[fact] += is_alone
-    order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
+        if len(facts) == 1:
+            alone.update(asked)
+    order = sorted(wanted, key=lambda fact: (-alone.get(fact, 0), -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
 
@@ -208,11 +210,10 @@ def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    if outcome.start is not None or not outcome.rule.clock:
+    """Return the time from which a deadline would run, if there is one and nobody knows it."""
+    if not outcome.rule.then.get("report", {}).get("deadline"):
         return frozenset()
-    limited = outcome.rule.then.get("report", {}).get("deadline")
-    clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
-    return frozenset([clock] if limited else [])
+    return frozenset([situation.rules.vocabulary.clocks[outcome.rule.clock].name])
 
 
 def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) -> Iterable[Used]:

@@ -92,7 +92,7 @@ def of_records(
     said: dict[str, Any] = {}
     for record, rules in situation.rules.records.items():
         for rule in rules:
-            said[rule.id] = _said(found[rule.id], needs.get(rule.id, ()))
+            said[rule.id] = _said(found[rule.id], needs.get(rule.id))
         if record not in situation.rules.rules:
             said[record] = _strongest({rule.id: said[rule.id] for rule in rules})
     return said
@@ -106,16 +106,13 @@ def digest(said: Mapping[str, Any], rules: Mapping[str, dict[str, Any]]) -> str:
 
 def _written(rule: Mapping[str, Any]) -> str:
     """Return what is said of a rule in its canonical form; no name in it needs an escape."""
-    needs, parts = _listed(rule["needs"]), _listed(rule["parts"])
-    status = f'"{rule["status"]}"' if rule["status"] else "null"
+    needs = '"' + '","'.join(rule["needs"]) + '"' if rule["needs"] else ""
+    parts = '"' + '","'.join(rule["parts"]) + '"' if rule["parts"] else ""
+    status = '"' + rule["status"] + '"' if rule["status"] else "null"
     return (
-        f'{{"kind":"{rule["kind"]}","moment":"{rule["moment"]}","needs":{needs},'
-        f'"outcome":"{rule["outcome"]}","parts":{parts},"status":{status}}}'
+        f'{{"kind":"{rule["kind"]}","moment":"{rule["moment"]}","needs":[{needs}],'
+        f'"outcome":"{rule["outcome"]}","parts":[{parts}],"status":{status}}}'
     )
-
-
-def _listed(names: list[str]) -> str:
-    return '["' + '","'.join(names) + '"]' if names else "[]"
 
 
 def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
@@ -125,12 +122,12 @@ def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     return {**strongest, "needs": union, "parts": list(parts)}
 
 
-def _said(outcome: Outcome, needs: Iterable[str]) -> dict[str, Any]:
+def _said(outcome: Outcome, needs: Iterable[str] | None) -> dict[str, Any]:
     return {
         "outcome": outcome.name,
         "kind": outcome.rule.mode,
-        "status": outcome.status,
+        "status": outcome.edition.status,
         "moment": written(outcome.at),
-        "needs": sorted(needs),
+        "needs": sorted(needs) if needs else [],
         "parts": [],
     }
