@@ -35,7 +35,7 @@ def compiled(condition: Condition) -> Weigh:
     if branch == "not":
         denied = compiled(condition["not"][0])
         return lambda facts: -denied(facts)
-    parts = tuple(map(compiled, _flat(branch, condition)))
+    parts = tuple(map(compiled, flat(branch, condition)))
     if len(parts) == 1:
         return parts[0]
     neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
@@ -47,7 +47,7 @@ def seeking(condition: Condition) -> Seek:
     if "fact" in condition:
         name = frozenset([condition["fact"]])
         return lambda facts: name
-    parts = [*_flat(branch_of(condition), condition)]
+    parts = [*flat(branch_of(condition), condition)]
     plain = frozenset(part["fact"] for part in parts if _is_open_while_unknown(part))
     others = [(compiled(part), seeking(part)) for part in parts if not _is_open_while_unknown(part)]
 
@@ -176,11 +176,11 @@ def _included(wanted: frozenset[str], seen: Any) -> int:
     return FAILS if closed else UNDETERMINED
 
 
-def _flat(branch: str, condition: Condition) -> Iterator[Condition]:
+def flat(branch: str, condition: Condition) -> Iterator[Condition]:
     """Yield the parts of a condition; all of all is all of it, and so is any of any."""
     for part in condition[branch]:
         if branch in part:
-            yield from _flat(branch, part)
+            yield from flat(branch, part)
         else:
             yield part
 

@@ -1,7 +1,7 @@
 """Rules: one rule, and the set of them that is the law of a moment."""
 
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from functools import cached_property
@@ -27,6 +27,15 @@ class Compiled:
         self.condition = condition
         self.weigh: Weigh = logic.compiled(condition)
         self.needs: Seek = logic.seeking(condition)
+
+    @cached_property
+    def about(self) -> dict[str, "Compiled"]:
+        """Return for each fact what of the condition names it, whatever else must hold."""
+        found: dict[str, list[Condition]] = {}
+        for part in logic.flat("all", {"all": [self.condition]}):
+            for name in {leaf["fact"] for leaf in logic.leaves(part)}:
+                found.setdefault(name, []).append(part)
+        return {name: Compiled({"all": parts}) for name, parts in found.items()}
 
     @cached_property
     def presumed(self) -> list[tuple[str, Any]]:
@@ -65,6 +74,7 @@ class Step(NamedTuple):
     way: str
     recipients: list[Mapping[str, Any]]
     when: Compiled
+    named: list[str]  # the recipients, unless a fact must say who some of them are
 
 
 @dataclass(frozen=True)
@@ -95,13 +105,12 @@ class Rule:
         """Return the rule as it was before any version, and as each has it, the newest last."""
         return tuple(self._edition(version) for version in (None, *self.versions))
 
-    def edition(self, at: datetime) -> Edition:
-        """Return the rule as it stood at a time."""
-        return self.editions[bisect(self._beginnings, at) - 1]
-
     @cached_property
-    def _beginnings(self) -> list[datetime]:
-        return [edition.since for edition in self.editions]
+    def edition(self) -> Callable[[datetime], Edition]:
+        """Return the function of a time to the rule as it stood then."""
+        editions = self.editions
+        beginnings = [edition.since for edition in editions]
+        return lambda at: editions[bisect(beginnings, at) - 1]
 
     def _edition(self, version: Mapping[str, Any] | None) -> Edition:
         since = date.fromisoformat(version["from"]) if version else date.min
@@ -120,7 +129,14 @@ class Rule:
         """Return the chain of those who are told."""
         told = self.then.get("report", {"steps": ()})["steps"]
         return tuple(
-            Step(each["way"], each["recipients"], Compiled(each["when"] or {"all": []}))
+            Step(
+                each["way"],
+                each["recipients"],
+                Compiled(each["when"] or {"all": []}),
+                []
+                if any("each_of" in one for one in each["recipients"])
+                else [one["authority"] for one in each["recipients"]],
+            )
             for each in told
         )
 

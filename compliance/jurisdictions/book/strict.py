@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -32,16 +33,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def joined(table: Mapping[str, Any], name: str, written: str) -> bytes:
-    """Return the canonical form of a table with one entry more, which has its own already."""
-    before = {key: value for key, value in table.items() if key < name}
-    after = {key: value for key, value in table.items() if key > name}
-    parts = [_inner(before), f'"{name}":{written}', _inner(after)]
-    return f"{{{','.join(filter(None, parts))}}}".encode()
-
-
-def _inner(table: Mapping[str, Any]) -> str:
-    return _CANONICAL.encode(table)[1:-1]
+def joined(table: Mapping[str, Any], written: Mapping[str, str]) -> bytes:
+    """Return the canonical form of a table, of whose entries some have theirs already."""
+    parts: list[str] = []
+    for done, names in groupby(sorted(table), written.__contains__):
+        if done:
+            parts += [f'"{name}":{written[name]}' for name in names]
+        else:
+            parts.append(_CANONICAL.encode({name: table[name] for name in names})[1:-1])
+    return f"{{{','.join(parts)}}}".encode()
 
 
 def parse(name: str, text: str) -> tuple[Any, Report]:

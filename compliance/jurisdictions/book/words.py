@@ -60,6 +60,10 @@ class Vocabulary:
         self.silence_parties = frozenset(data["silence_parties"])
         self.codes: dict[str, str] = data["withhold_codes"]
         self.reasons: dict[str, str] = data["human_reasons"]
+        self._checks: Mapping[str, Callable[[Fact, Any], Any]] = {
+            "bool": self._bool, "choice": self._choice, "count": self._count, "set": self._set,
+            "time": self._time,
+        }  # fmt: skip
 
     def _fact(self, name: str, entry: Mapping[str, Any]) -> Fact:
         listed = entry.get("values", [])
@@ -105,19 +109,15 @@ class Vocabulary:
 
     def check(self, name: str, value: Any) -> Any:
         """Return the value of a fact in its one form, or refuse it and say why."""
-        fact = self.fact(name)
+        fact = self.facts.get(name) or self.fact(name)
         if value is None:
             raise ValueError(f"{name} has no value; leave an unknown fact out.")
-        return self._set(fact, value) if fact.type == "set" else self.check_one(fact, value)
+        return self._checks[fact.type](fact, value)
 
     def check_one(self, fact: Fact, value: Any) -> Any:
         """Return one value of a fact, or one member of a set, or refuse it and say why."""
-        check: Callable[[Fact, Any], Any] = self._checks.get(fact.type, self._choice)
-        return check(fact, value)
-
-    @cached_property
-    def _checks(self) -> Mapping[str, Callable[[Fact, Any], Any]]:
-        return {"bool": self._bool, "count": self._count, "time": self._time}
+        one = "choice" if fact.type == "set" else fact.type
+        return self._checks[one](fact, value)
 
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
         """Report what does not fit together within the vocabulary."""

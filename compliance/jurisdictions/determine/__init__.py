@@ -3,12 +3,13 @@
 The answer is the form `determination/1`; the proofs are made apart, by `explain`.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Rule, RuleSet, digest
-from compliance.jurisdictions.determine import effects, outcomes, reports
+from compliance.jurisdictions.book import Rule, RuleSet
+from compliance.jurisdictions.determine import effects, outcomes, reports, writing
 from compliance.jurisdictions.determine.moments import Situation, instant, written
 from compliance.jurisdictions.determine.outcomes import Outcome
 from compliance.jurisdictions.determine.release import Release
@@ -51,6 +52,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "rule_set": rules.sha256,
         "rule_time": written(situation.rule_time),
         "clocks": dict(situation.clocks),
+        "rules": outcomes.of_records(situation, found, needs),
         "reports": made,
         "barred": release.barred(),
         "conflicts": conflicts,
@@ -60,8 +62,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "questions": effects.questions(situation, found, needs),
         "assumed": effects.assumed(situation, found, claims, release),
     }
-    rules_said = outcomes.of_records(situation, found, needs)
-    return {**said, "rules": rules_said, "sha256": outcomes.digest(said, rules_said)}
+    return {**said, "sha256": hashlib.sha256(writing.canonical(said)).hexdigest()}
 
 
 def explain(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

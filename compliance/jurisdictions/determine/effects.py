@@ -147,8 +147,9 @@ def _silences(situation: Situation, found: Found) -> Ends:
 
 def _notices(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
     """Yield the notices that are owed; silence beats notice while it lasts."""
-    silences = _silences(situation, found)
-    for each in _with(situation, found, "notice"):
+    owed = _with(situation, found, "notice")
+    silences = _silences(situation, found) if owed else {}
+    for each in owed:
         notice = each.rule.then["notice"]
         if (notice["about"], notice["to"]) not in silences:
             yield "notice_due", each.rule.record
@@ -228,13 +229,13 @@ def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) ->
 def _keeping(
     condition: Compiled, name: str, values: tuple[Any, ...], situation: Situation
 ) -> list[Any]:
-    """Return the values of a fact with which a condition does not fail."""
+    """Return the values of a fact with which an open condition does not fail."""
     tested, facts = condition.named[name], dict(situation.facts)
     other = next((each for each in values if each not in tested), None)  # as any other would do
-    keeps: dict[Any, bool] = {}
+    weigh, keeps = condition.about[name].weigh, dict[Any, bool]()
     for each in (*tested, other) if values else ():
         facts[name] = each
-        keeps[each] = condition.weigh(facts) != FAILS
+        keeps[each] = weigh(facts) != FAILS
     return [each for each in values if keeps.get(each, keeps[other])]
 
 

@@ -53,7 +53,7 @@ def instant(text: str) -> datetime:
 @lru_cache
 def written(at: datetime) -> str:
     """Return a time as the law contract writes it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.isoformat()[:19]}Z"
 
 
 def moment(rule: Rule, situation: Situation) -> Moment:

@@ -1,11 +1,10 @@
 """Outcomes: what one rule says about one situation."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from compliance.jurisdictions.book import Compiled, Rule, joined
-from compliance.jurisdictions.determine.moments import Moment, Situation, moment, written
+from compliance.jurisdictions.book import Compiled, Rule
+from compliance.jurisdictions.determine.moments import Situation, moment, written
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
 STRENGTH = {
@@ -31,12 +30,16 @@ class Outcome:
         "applies", "at", "edition", "is_open", "live", "rule", "simulated", "start", "value",
     )  # fmt: skip
 
-    def __init__(self, rule: Rule, moment: Moment, value: int, simulated: bool) -> None:
-        self.rule, self.value, self.simulated = rule, value, simulated
-        self.at, self.edition, self.start = moment
-        self.live = self.edition.live
-        self.applies = self.live and value != FAILS
-        self.is_open = self.applies or (simulated and value != FAILS)
+    def __init__(self, rule: Rule, situation: Situation) -> None:
+        self.rule = rule
+        self.at, self.edition, self.start = _, edition, _ = moment(rule, situation)
+        self.value = value = edition.compiled.weigh(situation.facts)
+        self.simulated = edition.status == "proposed" and not situation.simulate.isdisjoint(
+            (rule.id, rule.record)
+        )
+        self.live = edition.live
+        self.applies = edition.live and value != FAILS
+        self.is_open = self.applies or (self.simulated and value != FAILS)
 
     @property
     def status(self) -> str | None:
@@ -65,7 +68,7 @@ class Outcome:
 def outcomes(situation: Situation) -> dict[str, Outcome]:
     """Return the outcome of every rule, by id."""
     return {
-        rule.id: _outcome(rule, situation)
+        rule.id: Outcome(rule, situation)
         for rules in situation.rules.records.values()
         for rule in rules
     }
@@ -74,15 +77,6 @@ def outcomes(situation: Situation) -> dict[str, Outcome]:
 def having(situation: Situation, found: Mapping[str, Outcome], effect: str) -> list[Outcome]:
     """Return the outcomes of the rules that have an effect."""
     return [found[name] for name in situation.rules.effects.get(effect, ())]
-
-
-def _outcome(rule: Rule, situation: Situation) -> Outcome:
-    found = moment(rule, situation)
-    edition = found[1]
-    named = edition.status == "proposed" and not situation.simulate.isdisjoint(
-        (rule.id, rule.record)
-    )
-    return Outcome(rule, found, edition.compiled.weigh(situation.facts), named)
 
 
 def of_records(
@@ -96,23 +90,6 @@ def of_records(
         if record not in situation.rules.rules:
             said[record] = _strongest({rule.id: said[rule.id] for rule in rules})
     return said
-
-
-def digest(said: Mapping[str, Any], rules: Mapping[str, dict[str, Any]]) -> str:
-    """Return the hash of a determination; its rules, which are most of it, are written by form."""
-    rows = ",".join([f'"{name}":{_written(rules[name])}' for name in sorted(rules)])
-    return hashlib.sha256(joined(said, "rules", f"{{{rows}}}")).hexdigest()
-
-
-def _written(rule: Mapping[str, Any]) -> str:
-    """Return what is said of a rule in its canonical form; no name in it needs an escape."""
-    needs = '"' + '","'.join(rule["needs"]) + '"' if rule["needs"] else ""
-    parts = '"' + '","'.join(rule["parts"]) + '"' if rule["parts"] else ""
-    status = '"' + rule["status"] + '"' if rule["status"] else "null"
-    return (
-        f'{{"kind":"{rule["kind"]}","moment":"{rule["moment"]}","needs":[{needs}],'
-        f'"outcome":"{rule["outcome"]}","parts":[{parts}],"status":{status}}}'
-    )
 
 
 def _strongest(parts: Mapping[str, dict[str, Any]]) -> dict[str, Any]:

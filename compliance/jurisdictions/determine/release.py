@@ -51,10 +51,11 @@ class Release:
 
     def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""
+        standing = self.words.standing
         withheld = {
-            field: "standing" if field in self.words.standing else "not_required"
+            field: "standing" if field in standing else "not_required"
             for field in self.available
-            if field not in asked or field in self.words.standing
+            if field not in asked or field in standing
         }
         if any(self.reaching(desk)):
             withheld |= self._stripped(asked, desk)

@@ -122,7 +122,7 @@ def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
     due = deadline(outcome, situation)
     for step, _, taken in _taken(outcome, situation):
         strength = min(outcome.value, taken)
-        desks = _desks(step.recipients, situation)
+        desks = _desks(step, situation)
         if step.way == "any_of":
             made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:
@@ -156,18 +156,21 @@ def _open_choice(outcome: Outcome, situation: Situation) -> frozenset[str]:
     return wanted
 
 
-def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
+def _desks(step: Step, situation: Situation) -> list[str]:
     """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
-    named: list[str] = []
-    for recipient in recipients:
-        authority = recipient["authority"]
-        if "each_of" in recipient:
-            states, missing = _countries(recipient, situation)
-            named += [f"{authority}@{state}" for state in [*states, *"?" * bool(missing)]]
-        else:
-            named.append(authority)
-    addressed = [situation.rules.addresses[name] for name in named]
-    return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
+    addresses = situation.rules.addresses
+    named = step.named or [
+        name for recipient in step.recipients for name in _named(recipient, situation)
+    ]
+    desks = dict.fromkeys([addresses[name] for name in named])
+    return list(desks) or [f"{step.recipients[0]['authority']}@?"]
+
+
+def _named(recipient: Mapping[str, Any], situation: Situation) -> list[str]:
+    if "each_of" not in recipient:
+        return [recipient["authority"]]
+    states, missing = _countries(recipient, situation)
+    return [f"{recipient['authority']}@{state}" for state in [*states, *"?" * bool(missing)]]
 
 
 def _countries(
@@ -196,7 +199,7 @@ def _chosen(claim: Claim, firm: set[str]) -> Claim:
 def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dict[str, Any]:
     offered, withheld = release.offer(asked, to)
     first = group[0]
-    due = min((claim.due for claim in group if claim.due), default=None)
+    dues = [claim.due for claim in group if claim.due]
     instead = {desk for claim in group for desk in claim.choices} - {first.to}
     return {
         "to": first.to,
@@ -204,7 +207,7 @@ def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dic
         "kind": first.kind,
         "certainty": first.certainty,
         "because": sorted({claim.outcome.rule.record for claim in group}),
-        "due": written(due) if due else None,
+        "due": written(min(dues)) if dues else None,
         "release": offered,
         "withhold": withheld,
     }
