@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book.words import Vocabulary
-from compliance.jurisdictions.logic import Condition, Seek, Weigh
+from compliance.jurisdictions.logic import FAILS, Condition, Facts, Seek, Weigh
 
 LIVE = ("in_force", "preview", "sunset")
 GUARDS = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
+ALWAYS: Condition = {"all": []}
 HOME_STATE = "home_state"  # the one derived name: see determine.reports.home_state
 
 
@@ -27,6 +28,7 @@ class Compiled:
         self.condition = condition
         self.weigh: Weigh = logic.compiled(condition)
         self.needs: Seek = logic.seeking(condition)
+        self.kept: list[Any] = []  # see keeping
 
     @cached_property
     def about(self) -> dict[str, "Compiled"]:
@@ -45,6 +47,25 @@ class Compiled:
             for leaf in logic.leaves(self.condition)
             if "presume" in leaf
         ]
+
+    def keeping(self, name: str, values: tuple[Any, ...], facts: Facts) -> list[Any]:
+        """Return the values of an unknown fact with which it does not fail, open as it is."""
+        about = self.about[name]
+        if len(about.named) > 1:
+            return about.passing(name, values, facts)
+        if not about.kept:  # no other fact matters
+            about.kept = about.passing(name, values, {})
+        return about.kept
+
+    def passing(self, name: str, values: tuple[Any, ...], facts: Facts) -> list[Any]:
+        """Return the values of a fact with which it does not fail, whatever it is without."""
+        tested, facts = self.named[name], dict(facts)
+        other = next((each for each in values if each not in tested), None)  # as any other would do
+        passes: dict[Any, bool] = {}
+        for each in (*tested, other) if values else ():
+            facts[name] = each
+            passes[each] = self.weigh(facts) != FAILS
+        return [each for each in values if passes.get(each, passes[other])]
 
     @cached_property
     def named(self) -> dict[str, set[Any]]:
@@ -132,7 +153,7 @@ class Rule:
             Step(
                 each["way"],
                 each["recipients"],
-                Compiled(each["when"] or {"all": []}),
+                Compiled(each["when"] or ALWAYS),
                 []
                 if any("each_of" in one for one in each["recipients"])
                 else [one["authority"] for one in each["recipients"]],
@@ -156,11 +177,15 @@ class Rule:
         """Return what sets a rule apart beside its effects.
 
         guard: it takes effect while it is open, for safety: it strips, silences or keeps.
-        presumption: it presumes something; doubt: a person must look at what leaves it open.
+        presumption: it presumes something; doubt: a person must look at what leaves it open;
+        choice: facts say who is told.
         """
         guarding = GUARDS.get(self.mode, set()) & self.then.keys()
         presuming = any(each.compiled.presumed for each in self.editions)
-        traits = {"guard": guarding, "presumption": presuming, "doubt": self.open}
+        choosing = any(each.when.condition != ALWAYS or not each.named for each in self.steps)
+        traits = {
+            "guard": guarding, "presumption": presuming, "doubt": self.open, "choice": choosing,
+        }  # fmt: skip
         return [name for name, has in traits.items() if has]
 
     @property

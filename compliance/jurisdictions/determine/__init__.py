@@ -86,10 +86,10 @@ def situated(rules: RuleSet, given: Mapping[str, Any]) -> Situation:
 
 
 def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    checked = {}
+    checked, check = {}, rules.vocabulary.check
     for name, value in facts.items():
         try:
-            checked[name] = rules.vocabulary.check(name, value)
+            checked[name] = check(name, value)
         except ValueError as error:
             report.add(("facts", name), str(error))
             if report.is_full:  # a word that is not known costs a search for the nearest one

@@ -196,7 +196,9 @@ def _knows_an_excuse(rule: Rule) -> bool:
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
-    for each in [each for each in found.values() if each.value != FAILS]:
+    for each in found.values():
+        if each.value == FAILS or each.status == "in_force":
+            continue
         if each.status == "preview" and each.value == HOLDS:
             yield "preview_rule", each.rule.record
         if each.status == "suspended":
@@ -221,22 +223,9 @@ def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) ->
     """Yield the open facts of a bar that applies for safety, as it reads them."""
     for name in condition.needs(situation.facts):
         values = _values(situation.rules.vocabulary.facts[name])
-        keeping = _keeping(condition, name, values, situation)
+        keeping = condition.keeping(name, values, situation.facts)
         some = tuple(sorted(keeping)) if len(keeping) < len(values) else None
         yield name, keeping[0] if len(keeping) == 1 else some, outcome.rule.record
-
-
-def _keeping(
-    condition: Compiled, name: str, values: tuple[Any, ...], situation: Situation
-) -> list[Any]:
-    """Return the values of a fact with which an open condition does not fail."""
-    tested, facts = condition.named[name], dict(situation.facts)
-    other = next((each for each in values if each not in tested), None)  # as any other would do
-    weigh, keeps = condition.about[name].weigh, dict[Any, bool]()
-    for each in (*tested, other) if values else ():
-        facts[name] = each
-        keeps[each] = weigh(facts) != FAILS
-    return [each for each in values if keeps.get(each, keeps[other])]
 
 
 def _values(fact: Fact) -> tuple[Any, ...]:

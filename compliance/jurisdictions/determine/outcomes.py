@@ -21,30 +21,28 @@ class Outcome:
     """A rule, the moment at which it was judged, and what came of it.
 
     at: when it was judged; edition: the rule as it stood then; start: when its clock began.
+    status: of the version that counts, or None if there is none.
     live: it has effects in the world.
     applies: it holds, or may yet, in the world; then what it bars is barred.
     is_open: it holds, or may yet, in the world or in a simulation.
     """
 
     __slots__ = (
-        "applies", "at", "edition", "is_open", "live", "rule", "simulated", "start", "value",
+        "applies", "at", "edition", "is_open", "live", "rule", "simulated", "start",
+        "status", "value",
     )  # fmt: skip
 
     def __init__(self, rule: Rule, situation: Situation) -> None:
         self.rule = rule
         self.at, self.edition, self.start = _, edition, _ = moment(rule, situation)
         self.value = value = edition.compiled.weigh(situation.facts)
-        self.simulated = edition.status == "proposed" and not situation.simulate.isdisjoint(
+        self.status = status = edition.status
+        self.simulated = status == "proposed" and not situation.simulate.isdisjoint(
             (rule.id, rule.record)
         )
         self.live = edition.live
         self.applies = edition.live and value != FAILS
         self.is_open = self.applies or (self.simulated and value != FAILS)
-
-    @property
-    def status(self) -> str | None:
-        """Return the status of the version that counts, or None if there is none."""
-        return self.edition.status
 
     @property
     def name(self) -> str:
@@ -103,7 +101,7 @@ def _said(outcome: Outcome, needs: Iterable[str] | None) -> dict[str, Any]:
     return {
         "outcome": outcome.name,
         "kind": outcome.rule.mode,
-        "status": outcome.edition.status,
+        "status": outcome.status,
         "moment": written(outcome.at),
         "needs": sorted(needs) if needs else [],
         "parts": [],

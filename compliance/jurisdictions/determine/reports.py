@@ -63,7 +63,7 @@ def open_facts(situation: Situation, found: Mapping[str, Outcome]) -> dict[str, 
     for each in having(situation, found, "silence"):
         if when := periods.open_extension(each, situation):
             wanted[each.rule.id] |= when.needs(facts)
-    for each in having(situation, found, "report"):
+    for each in having(situation, found, "choice"):
         if each.is_open:
             wanted[each.rule.id] |= _open_choice(each, situation)
     return wanted
@@ -121,8 +121,7 @@ def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
     made = []
     due = deadline(outcome, situation)
     for step, _, taken in _taken(outcome, situation):
-        strength = min(outcome.value, taken)
-        desks = _desks(step, situation)
+        strength, desks = min(outcome.value, taken), _desks(step, situation)
         if step.way == "any_of":
             made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:

@@ -10,6 +10,7 @@ from typing import Any
 from compliance.jurisdictions.book import joined
 
 Plain = Mapping[str, Any]
+_NONE = "[]"
 
 
 def canonical(said: Plain) -> bytes:
@@ -27,10 +28,11 @@ def canonical(said: Plain) -> bytes:
 
 
 def _rule(rule: Plain) -> str:
+    needs, parts = rule["needs"], rule["parts"]
     return (
         f'{{"kind":"{rule["kind"]}","moment":"{rule["moment"]}",'
-        f'"needs":{_names(rule["needs"])},"outcome":"{rule["outcome"]}",'
-        f'"parts":{_names(rule["parts"])},"status":{_name(rule["status"])}}}'
+        f'"needs":{_names(needs) if needs else _NONE},"outcome":"{rule["outcome"]}",'
+        f'"parts":{_names(parts) if parts else _NONE},"status":{_name(rule["status"])}}}'
     )
 
 
@@ -54,4 +56,4 @@ def _name(name: str | None) -> str:
 
 
 def _names(names: Iterable[str]) -> str:
-    return '["' + '","'.join(names) + '"]' if names else "[]"
+    return '["' + '","'.join(names) + '"]' if names else _NONE
