@@ -35,11 +35,8 @@ def compiled(condition: Condition) -> Weigh:
     if branch == "not":
         denied = compiled(condition["not"][0])
         return lambda facts: -denied(facts)
-    parts = tuple(map(compiled, flat(branch, condition)))
-    if len(parts) == 1:
-        return parts[0]
-    neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
-    return _compiled_branch(parts, neutral, decisive)
+    parts = [*flat(branch, condition)]
+    return compiled(parts[0]) if len(parts) == 1 else _compiled_branch(branch, parts)
 
 
 def seeking(condition: Condition) -> Seek:
@@ -185,11 +182,20 @@ def flat(branch: str, condition: Condition) -> Iterator[Condition]:
             yield part
 
 
-def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> Weigh:
-    """Return a function that stops at the first part that decides."""
+def _compiled_branch(branch: str, conditions: list[Condition]) -> Weigh:
+    """Return a function that stops at the first part that decides; plain tests come first."""
+    neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
+    deciding = decisive == HOLDS
+    choices = [(part["fact"], _accepted(part)) for part in conditions if _is_choice(part)]
+    parts = [compiled(part) for part in conditions if not _is_choice(part)]
 
-    def branch(facts: Facts) -> int:
+    def weighed(facts: Facts) -> int:
         result = neutral
+        for name, accepted in choices:
+            if name not in facts:
+                result = UNDETERMINED
+            elif (facts[name] in accepted) is deciding:
+                return decisive
         for part in parts:
             value = part(facts)
             if value == decisive:
@@ -198,7 +204,15 @@ def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> W
                 result = UNDETERMINED
         return result
 
-    return branch
+    return weighed
+
+
+def _is_choice(part: Condition) -> bool:
+    return part.get("op") in ("is", "in") and "presume" not in part
+
+
+def _accepted(leaf: Condition) -> frozenset[Any]:
+    return frozenset(leaf["value"] if leaf["op"] == "in" else [leaf["value"]])
 
 
 def _compiled_leaf(leaf: Condition) -> Weigh:

@@ -16,6 +16,6 @@ from compliance.jurisdictions.book.strict import canonical, digest, joined, pars
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 
 __all__ = [
-    "HOME_STATE", "UNION", "Assertion", "Compiled", "Desk", "Edition", "Fact", "Rule", "RuleSet", "Step",
-    "Vocabulary", "canonical", "digest", "joined", "parse", "read",
+    "HOME_STATE", "UNION", "Assertion", "Compiled", "Desk", "Edition", "Fact", "Rule", "RuleSet",
+    "Step", "Vocabulary", "canonical", "digest", "joined", "parse", "read",
 ]  # fmt: skip

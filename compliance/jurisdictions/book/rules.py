@@ -2,14 +2,14 @@
 
 from bisect import bisect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
 from compliance.jurisdictions.book.words import Vocabulary
-from compliance.jurisdictions.logic import FAILS, Condition, Facts, Seek, Weigh
+from compliance.jurisdictions.logic import FAILS, NAMES, Condition, Facts, Seek, Weigh
 
 LIVE = ("in_force", "preview", "sunset")
 GUARDS = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
@@ -86,6 +86,7 @@ class Edition(NamedTuple):
     version: Mapping[str, Any] | None
     status: str | None
     live: bool  # it has effects in the world
+    names: Mapping[int, str]  # of the outcome, by the value of the condition
     compiled: Compiled  # the renewal of a sunset version comes last
 
 
@@ -120,6 +121,10 @@ class Rule:
     then: Mapping[str, Any]
     overrides: tuple[str, ...]
     open: tuple[Mapping[str, Any], ...]
+    record: str = field(init=False)  # `us-sca-block.content` is part of `us-sca-block`
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "record", self.id.partition(".")[0])
 
     @cached_property
     def editions(self) -> tuple[Edition, ...]:
@@ -137,11 +142,13 @@ class Rule:
         since = date.fromisoformat(version["from"]) if version else date.min
         renewal = [version["renewal"]] if version and "renewal" in version else []
         status = version["status"] if version else None
+        unlike = "suspended" if status == "suspended" else "not_in_force"
         return Edition(
             since=datetime.combine(since, time(), UTC),
             version=version,
             status=status,
             live=status in LIVE,
+            names=NAMES if status in LIVE else dict.fromkeys(NAMES, unlike),
             compiled=Compiled({"all": [self.own, *renewal]}),
         )
 
@@ -166,11 +173,6 @@ class Rule:
         """Return when its silence is extended, if ever."""
         extend = self.then.get("silence", {}).get("extend")
         return Compiled(extend["when"]) if extend else None
-
-    @cached_property
-    def record(self) -> str:
-        """Return the record of the law it is part of: `us-sca-block.content` → `us-sca-block`."""
-        return self.id.partition(".")[0]
 
     @property
     def traits(self) -> list[str]:
@@ -234,7 +236,7 @@ class RuleSet:
 
     @cached_property
     def desks(self) -> dict[str, Desk]:
-        """Return the authorities as bars see them, and as `name@?` any one of the Member States'."""
+        """Return the authorities as bars see them, and as `name@?` that of any Member State."""
         desks = {
             name: Desk(each["class"], each["country"]) for name, each in self.authorities.items()
         }

@@ -55,6 +55,7 @@ class Vocabulary:
         }
         self.facts = {name: self._fact(name, entry) for name, entry in data["facts"].items()}
         self.clocks = {fact.clock: fact for fact in self.facts.values() if fact.clock}
+        self.handed = {name: each for name, each in self.clocks.items() if name != "rule_time"}
         self.field_classes: dict[str, str] = data["field_classes"]
         self.standing = frozenset(data["standing_withheld"])
         self.silence_parties = frozenset(data["silence_parties"])
@@ -85,7 +86,7 @@ class Vocabulary:
     @property
     def starts(self) -> list[str]:
         """Return the clocks that a period can start from: single times that are handed over."""
-        return [name for name, fact in self.clocks.items() if not fact.many and name != "rule_time"]
+        return [name for name, fact in self.handed.items() if not fact.many]
 
     def fact(self, name: str) -> Fact:
         """Return a fact, or refuse an unknown name with the nearest known one."""

@@ -98,7 +98,7 @@ def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str
 
 
 def _clocks(rules: RuleSet, clocks: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    known = {name: fact for name, fact in rules.vocabulary.clocks.items() if name != "rule_time"}
+    known = rules.vocabulary.handed
     for name, value in clocks.items():
         if name not in known:
             report.unknown(("clocks", name), "the clock", name, known)
@@ -111,9 +111,9 @@ def _clocks(rules: RuleSet, clocks: Mapping[str, Any], report: Report) -> dict[s
 
 
 def _simulated(rules: RuleSet, names: list[str], report: Report) -> frozenset[str]:
-    known = {*rules.rules, *rules.records}
     for number, name in enumerate(names):
-        if name not in known:
+        if name not in rules.rules and name not in rules.records:
+            known = {*rules.rules, *rules.records}
             report.unknown(("simulate", number), "the rule", name, known)
         elif not any(map(_is_proposed, _named(rules, name))):
             report.add(("simulate", number), f"{name} is not a proposed rule; it is law already.")

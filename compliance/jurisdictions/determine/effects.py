@@ -1,6 +1,6 @@
 """Effects: what is kept, who is told nothing, what a person must do, what is asked and assumed."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
@@ -76,14 +76,15 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     Most decisive is what settles most rules alone, then what is needed for most.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    alone: Counter[str] = Counter()
+    alone: dict[str, int] = {}
     for name, facts in needs.items():
         outcome = found[name]
         asked = facts if outcome.start else facts | _missing_clock(outcome, situation)
+        record, is_alone = outcome.rule.record, len(facts) == 1
         for fact in asked:
-            wanted[fact].add(outcome.rule.record)
-        if len(facts) == 1:
-            alone.update(asked)
+            wanted[fact].add(record)
+            if is_alone:
+                alone[fact] = alone.get(fact, 0) + 1
     order = sorted(wanted, key=lambda fact: (-alone.get(fact, 0), -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 

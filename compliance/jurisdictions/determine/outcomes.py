@@ -7,6 +7,7 @@ from compliance.jurisdictions.book import Compiled, Rule
 from compliance.jurisdictions.determine.moments import Situation, moment, written
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
+SIMULATED = NAMES | {HOLDS: "simulated"}
 STRENGTH = {
     "holds": 0,
     "undetermined": 1,
@@ -21,14 +22,14 @@ class Outcome:
     """A rule, the moment at which it was judged, and what came of it.
 
     at: when it was judged; edition: the rule as it stood then; start: when its clock began.
-    status: of the version that counts, or None if there is none.
+    name: as the law contract names it; status: of the version that counts, or None.
     live: it has effects in the world.
     applies: it holds, or may yet, in the world; then what it bars is barred.
     is_open: it holds, or may yet, in the world or in a simulation.
     """
 
     __slots__ = (
-        "applies", "at", "edition", "is_open", "live", "rule", "simulated", "start",
+        "applies", "at", "edition", "is_open", "live", "name", "rule", "simulated", "start",
         "status", "value",
     )  # fmt: skip
 
@@ -40,18 +41,10 @@ class Outcome:
         self.simulated = status == "proposed" and not situation.simulate.isdisjoint(
             (rule.id, rule.record)
         )
+        self.name = SIMULATED[value] if self.simulated else edition.names[value]
         self.live = edition.live
         self.applies = edition.live and value != FAILS
         self.is_open = self.applies or (self.simulated and value != FAILS)
-
-    @property
-    def name(self) -> str:
-        """Return the outcome as the law contract names it."""
-        if self.live:
-            return NAMES[self.value]
-        if self.simulated:
-            return "simulated" if self.value == HOLDS else NAMES[self.value]
-        return "suspended" if self.status == "suspended" else "not_in_force"
 
     @property
     def condition(self) -> Compiled:

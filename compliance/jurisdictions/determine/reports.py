@@ -199,10 +199,10 @@ def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dic
     offered, withheld = release.offer(asked, to)
     first = group[0]
     dues = [claim.due for claim in group if claim.due]
-    instead = {desk for claim in group for desk in claim.choices} - {first.to}
+    choices = {desk for claim in group for desk in claim.choices}
     return {
         "to": first.to,
-        "instead": sorted(instead),
+        "instead": sorted(choices - {first.to}) if choices else [],
         "kind": first.kind,
         "certainty": first.certainty,
         "because": sorted({claim.outcome.rule.record for claim in group}),
