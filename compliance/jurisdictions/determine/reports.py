@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import HOME_STATE, Step, digest
+from compliance.jurisdictions.book import HOME_STATE, Desk, Step, digest
 from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome, having
-from compliance.jurisdictions.determine.release import Asked, Desk, Release
+from compliance.jurisdictions.determine.release import Asked, Release
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
