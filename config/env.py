@@ -55,6 +55,12 @@ def address(name: str, default: str) -> str:
     return _matching(name, default, r"https?://[^\s/?#@]+/?", "http://HOST or https://HOST")
 
 
+def link(name: str) -> str:
+    """Return the variable `name`, an address that people are sent to, or nothing."""
+    wanted = "https://HOST/PATH, mailto:NAME@HOST or nothing"
+    return _matching(name, "", r"((https://|mailto:)[^\s<>\"]+)?", wanted)
+
+
 def origin(name: str, default: str) -> str:
     """Return the variable `name`, the name of a log (C2SP: no space, no plus sign)."""
     return _matching(name, default, r"(?!.*://)[^\s+]+", "HOST/NAME, without scheme, space or +")

@@ -126,6 +126,16 @@ class TestForms:
                 r"HOST/NAME, without scheme, space or \+",
             ),
             (
+                lambda: env.link(NAME),
+                "",
+                {
+                    each: each
+                    for each in ("https://a.example.org/serve?l=en", "mailto:a@example.org", "")
+                },
+                ["a.example.org", "http://a.example.org", "https://", "https://a b", 'https://a/"'],
+                "https://HOST/PATH, mailto:NAME@HOST or nothing",
+            ),
+            (
                 lambda: env.broker(NAME),
                 "",
                 {each: each for each in ("amqp://guest:guest@127.0.0.1:5672//", "memory://", "")},
@@ -145,7 +155,7 @@ class TestForms:
                 "redis://HOST:PORT/NUMBER, locmem:// or nothing",
             ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache"],
+        ids=["choice", "count", "address", "origin", "link", "broker", "cache"],
     )
     def test_are_kept(
         self,

@@ -38,6 +38,7 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
+    "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge"],
 }
 

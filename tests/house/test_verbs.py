@@ -26,7 +26,8 @@ from compliance import (
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, inquiries, receipts
+from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -121,6 +122,23 @@ def _acknowledge(get: Get) -> Act:
 def _close(get: Get) -> Act:
     done = _acknowledge(get)().referral
     return partial(docket.close, done, because="Taken over.", by=get("carla"))
+
+
+def _receive(get: Get) -> Act:
+    said = {"asks": "preservation", "legal_process": "mlat"}
+    return partial(
+        inquiries.receive, get("delivered"), **said, process_reference="17", by=get("lee")
+    )
+
+
+def _order(get: Get) -> Act:
+    referral, lee = get("delivered"), get("lee")
+
+    def act() -> None:
+        with pytest.raises(TaskingNotSupported):
+            inquiries.refuse_tasking(referral, request_sha256="00", by=lee)
+
+    return act
 
 
 def _whole(pieces: Act) -> Act:
@@ -235,6 +253,16 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "referral.withdrawn", "carla",
     ),
     "docket.close": (_close, "referral.closed", "carla"),
+    "inquiries.receive": (_receive, "informationrequest.received", "liaison:lee"),
+    "inquiries.refuse_tasking": (_order, "tasking.refused", "liaison:lee"),
+    "inquiries.answer": (
+        lambda get: partial(inquiries.answer, _receive(get)(), reply="Sent.", by=get("carla")),
+        "informationrequest.answered", "carla",
+    ),
+    "inquiries.refuse": (
+        lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
+        "informationrequest.refused", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",
