@@ -92,7 +92,7 @@ class TestAdmit:
         [
             (
                 {"scopes": []},
-                "Scopes are referrals:read, referrals:acknowledge, referrals:request; na",
+                "Scopes are referrals:read, referrals:acknowledge, referrals:req",
             ),
             ({"scopes": ["referrals:read", "admin"]}, "Scopes are referrals:read"),
             ({"scopes": "referrals:read"}, "Scopes are referrals:read"),
