@@ -1,6 +1,7 @@
 """Checks: what must be right before the first request."""
 
 import stat
+from importlib.util import find_spec
 from typing import Any
 
 from django.conf import settings
@@ -8,6 +9,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django.db import connection
 
+from compliance.audit import timestamps, witnesses
+from compliance.audit.notes import BadNote
 from compliance.roles import ROLES, Role
 
 
@@ -28,6 +31,20 @@ def keys_are_private(**kwargs: Any) -> list[CheckMessage]:
         for path in sorted(settings.KEYS_DIR.iterdir())
         if path.name != settings.LOG_HEAD_FILE.name and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
+
+
+@register()
+def anchors_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
+    """Every witness has a key, and the package that reads time-stamps is there if it is needed."""
+    problems: list[CheckMessage] = []
+    try:
+        witnesses.policy()
+    except BadNote as error:
+        problems.append(Error(f"DUTYLINE_WITNESSES: {error}", id="dutyline.E011"))
+    if settings.TIMESTAMP_URL and find_spec(timestamps.PACKAGE) is None:
+        wanted = "DUTYLINE_TIMESTAMP_URL wants the extra: pip install rfc3161-client."
+        problems.append(Error(wanted, id="dutyline.E012"))
+    return problems
 
 
 @register(deploy=True)

@@ -72,6 +72,12 @@ IDEMPOTENCY_KEY = header(
     required=True,
 )
 CHALLENGE = reply_header("WWW-Authenticate", "The scheme, and what is wrong with it.", "401")
+LOG_CHECKPOINT = reply_header(
+    "Log-Checkpoint",
+    "The newest signed state of the audit log, a C2SP checkpoint in base64. Keep it: a log that "
+    "does not continue it later was rewritten.",
+    "200",
+)
 RETRY_AFTER = reply_header("Retry-After", "Seconds to wait.", "429")
 VERSION_TAG = reply_header("ETag", "The version, quoted.", "200", "304")
 
@@ -84,7 +90,7 @@ def _described(
     }
     return extend_schema(
         operation_id=operation,
-        parameters=[PROOF, *parameters, CHALLENGE, RETRY_AFTER],
+        parameters=[PROOF, *parameters, CHALLENGE, LOG_CHECKPOINT, RETRY_AFTER],
         responses=problems | answers,
         **more,
     )

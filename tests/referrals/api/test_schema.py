@@ -26,7 +26,10 @@ WITHOUT_OBJECT = {
     "/api/token": "it knows programs alone",
     "/.well-known/oauth-authorization-server": "it is for everybody",
 }
-UNDESCRIBED = {"/api/schema"}  # the schema does not describe itself
+UNDESCRIBED = {
+    "/api/schema",  # the schema does not describe itself
+    "/log/checkpoint", "/log/tile/<tile:address>",  # as C2SP tlog-tiles describes them
+}  # fmt: skip
 ACKNOWLEDGE = {"If-Match": '"3"', "Idempotency-Key": "a-1"}
 ASKED = {"asks": "preservation", "legal_process": "mlat", "process_reference": "MLA-17"}
 
