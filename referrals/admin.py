@@ -15,7 +15,7 @@ from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket, inquiries
+from referrals import agencies, clients, docket, inquiries, receipts
 from referrals.models import (
     Acknowledgement,
     Agency,
@@ -138,6 +138,23 @@ class Reply(Read):
     )
 
 
+class Reference(Read):
+    """The number under which the agency keeps a referral; its own word is put before counsel."""
+
+    external_ref = forms.CharField(
+        label="External reference",
+        help_text="The number that the agency gave, such as the CAS number in South Africa.",
+        required=False,
+    )
+
+    def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        said = Acknowledgement.objects.filter(referral=record).first()
+        self.fields["external_ref"].initial = record.external_ref or (
+            said.agency_reference if said else ""
+        )
+
+
 def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
 
@@ -170,6 +187,11 @@ class ReferralDesk(Desk):
             is_open=_in(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
+            "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
+            receipts.note_reference, "The external reference is on record.", Reference,
+            _in(*receipts.REFERENCED),
+        ),
+        Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
         ),
@@ -184,6 +206,7 @@ class ReferralDesk(Desk):
         obligation = record.obligation
         return {
             "obligation": obligation,
+            "wants_reference": docket.wants_reference(record),
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(obligation.release),
             "withhold": law.withheld(obligation.withhold),

@@ -28,7 +28,7 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
-audit.watch(Referral)
+audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
 audit.watch(InformationRequest, exclude=("process_reference",))

@@ -39,7 +39,7 @@ VERBS = {
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
-    "referrals/receipts.py": ["read", "collect", "acknowledge"],
+    "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
 # Writes that django-auditlog does not see, and why each is right.

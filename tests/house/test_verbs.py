@@ -271,6 +271,12 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: _whole(partial(receipts.collect, get("delivered"), by=get("lee"))),
         "bundle.collected", "liaison:lee",
     ),
+    "receipts.note_reference": (
+        lambda get: partial(
+            receipts.note_reference, get("delivered"), external_ref="CAS 7", by=get("carla")
+        ),
+        "referral.referenced", "carla",
+    ),
     "receipts.acknowledge": (_acknowledge, "referral.acknowledged", "liaison:lee"),
 }  # fmt: skip
 

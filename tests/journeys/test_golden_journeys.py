@@ -12,11 +12,11 @@ from django.utils import timezone
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, facts, findings, preservation, releases
-from compliance.audit import checkpoints, verification
+from compliance.audit import checkpoints, entries, verification
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
-from compliance.errors import Malformed, SamePerson, WrongState
+from compliance.errors import SamePerson
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
 from compliance.jurisdictions import cases
@@ -26,7 +26,7 @@ from compliance.vault import age
 from referrals import bundles, delivery, docket, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
-from referrals.docket import Referral
+from referrals.docket import ReferenceMissing, Referral
 from referrals.inquiries import InformationRequest
 from tests.cast import NOW
 from tests.conftest import Seat
@@ -45,7 +45,6 @@ WAITING = {
     "G19": "the user's request itself: suspend_erasure and its basis, the neutral answer, parking",
     "G28b": "the public report, in which no small cell singles the case out",
     "G38": "retractions: all of it",
-    "G43b": "external_ref, filled in by counsel and logged; the refusal that asks for it by name",
 }
 
 
@@ -189,25 +188,36 @@ def test_g43b_the_south_african_report_is_closed_only_under_the_number_of_the_po
     _work()
     referral = Referral.objects.get(agency=police)
     assert referral.due_at == NOW + timedelta(hours=24)
-    # Without the number nobody closes: it stays delivered, in sight and with its due time.
-    with pytest.raises(WrongState, match="is delivered; it cannot become closed"):
+    # Nobody gets so far as to close it before the police acknowledge it.
+    with pytest.raises(ReferenceMissing):
         docket.close(referral, because="They telephoned.", by=carla)
     with acting(client=lee.client_id):
-        for number in ("", " "):
-            with pytest.raises(Malformed, match="agency_reference wants 1 to 100 characters"):
-                receipts.acknowledge(
-                    referral, agency_reference=number, receipt_sha256=_seal(referral), by=lee
-                )
-        referral.refresh_from_db()
-        assert referral.state == docket.State.DELIVERED
-        assert f"{referral.due_at:%H:%M}" in sits(carla).reads(referral)
-        # With it the referral is acknowledged, counsel reads the number, and closes.
         receipts.acknowledge(
-            referral, agency_reference="CAS 12/3/2026", receipt_sha256=_seal(referral), by=lee
+            referral, agency_reference="Desk 4", receipt_sha256=_seal(referral), by=lee
         )
-    assert "CAS 12/3/2026" in sits(carla).reads(referral)
-    closed = docket.close(referral, because="Acknowledged by the police.", by=carla)
-    assert closed.state == docket.State.CLOSED
+    # Without the CAS number the desk refuses, in a sentence that asks for it by name.
+    referral.refresh_from_db()
+    seat = sits(carla)
+    (said,) = seat.takes(referral, "close", because="Acknowledged by the police.").said
+    assert said.startswith(f"{referral} stays open: the obligation closes only with the reference")
+    assert "CAS number" in said
+    referral.refresh_from_db()
+    assert referral.state == docket.State.ACKNOWLEDGED
+    page = seat.reads(referral)
+    assert f"{referral.due_at:%H:%M}" in page
+    assert "without it the referral stays open" in page
+    # Counsel notes the number, which the page shows, and closes.
+    seat.takes(referral, "note-reference", external_ref="CAS 12/3/2026")
+    referral.refresh_from_db()
+    assert referral.external_ref == "CAS 12/3/2026"
+    assert "CAS 12/3/2026" in seat.reads(referral)
+    seat.takes(referral, "close", because="Acknowledged by the police.")
+    referral.refresh_from_db()
+    assert referral.state == docket.State.CLOSED
+    # The number is part of the log: committed to, and not to be read in its public part.
+    entry = AuditEntry.objects.get(event="referral.referenced")
+    assert entry.additional_data == {"external_ref": "CAS 12/3/2026"}
+    assert b"CAS" not in entries.public_data(entry)
     checkpoints.seal_due()
     assert verification.verify().good
 

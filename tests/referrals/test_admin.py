@@ -378,3 +378,14 @@ class TestInquiry:
         request.refresh_from_db()
         assert (request.state, request.answered_by) == ("answered", carla)
         assert "step-answer" not in seat.reads(request)
+
+
+class TestReference:
+    def test_offers_the_agencys_own_word_until_counsel_noted_another(
+        self, sits: Sits, carla: User, acknowledged: Referral
+    ) -> None:
+        seat = sits(carla)
+        assert 'value="SZ-17"' in seat.reads(acknowledged)
+        page = seat.takes(acknowledged, "note-reference", external_ref="CAS 12/3/2026")
+        assert page.said == ["The external reference is on record."]
+        assert 'value="CAS 12/3/2026"' in page.content.decode()
