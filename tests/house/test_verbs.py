@@ -17,12 +17,14 @@ from compliance import (
     determinations,
     drafts,
     evidence,
+    exports,
     facts,
     findings,
     jurisdictions,
     preservation,
     releases,
 )
+from compliance.audit import checkpoints
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
@@ -74,6 +76,13 @@ def _load(get: Get) -> Act:
 def _release(get: Get) -> Act:
     hold = preservation.place(get("signed"))
     return partial(preservation.release, hold, because="The court said so.", by=get("carla"))
+
+
+def _export(get: Get) -> Act:
+    get("finding")
+    checkpoints.seal_due()
+    part, folder = exports.history(get("finding")), get("tmp_path") / "export"
+    return partial(exports.export, part, folder, because="A court asked.", by=get("carla"))
 
 
 def _enrol(get: Get) -> Act:
@@ -225,6 +234,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "determination.declined", "carla",
     ),
     "preservation.release": (_release, "hold.released", "carla"),
+    "exports.export": (_export, "log.exported", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
