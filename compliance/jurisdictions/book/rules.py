@@ -72,6 +72,7 @@ class Rule:
     mode: str
     cite: str
     regime: str
+    law: str
     rank: str
     confidence: str
     counsel_verified: bool
