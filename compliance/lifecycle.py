@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from operator import attrgetter
@@ -149,6 +150,16 @@ def give_back(row: Work, error: Exception) -> None:
         lease_until=None, available_at=timezone.now() + pause, last_error=reason[:200]
     )
     log.warning("work %s failed: %s", row.pk, type(error).__name__)
+
+
+def owe(topic: str, subject: uuid.UUID) -> None:
+    """Owe `subject` an effect that recurs: one row for ever, owed anew whenever it was done."""
+    row, is_new = Work.objects.get_or_create(
+        key=f"{topic}:{subject}", defaults={"topic": topic, "subject": subject, "cid": new_cid()}
+    )
+    if not is_new:
+        done = Work.objects.filter(pk=row.pk, done_at__isnull=False)
+        done.update(done_at=None, attempts=0, cid=new_cid(), available_at=timezone.now())
 
 
 def pull(

@@ -1,8 +1,9 @@
 """Models: the index Django asks for, in the order a finding meets them."""
 
 from compliance import audit
-from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
+from compliance.audit.checkpoints import AuditCheckpoint, AuditCosignature, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.audit.timestamps import AuditTimestamp
 from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
 from compliance.documents import RuleDocument, RuleDocumentVersion
@@ -12,15 +13,19 @@ from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.releases import Release
+from compliance.requests import SubjectRequest
 from compliance.roles import User
 from compliance.vault.keys import FileKeyWrap
+from compliance.vault.uploads import Unclaimed
 
 __all__ = [
     "AuditCheckpoint",
+    "AuditCosignature",
     "AuditEntry",
     "AuditLeaf",
     "AuditOutbox",
     "AuditTile",
+    "AuditTimestamp",
     "ConflictDecision",
     "Determination",
     "FactAssertion",
@@ -34,6 +39,8 @@ __all__ = [
     "RuleDocument",
     "RuleDocumentVersion",
     "Rung",
+    "SubjectRequest",
+    "Unclaimed",
     "User",
     "View",
     "Work",
@@ -45,10 +52,11 @@ audit.watch(Finding, exclude=("statement", "particulars"))
 audit.watch(Rung, exclude=("basis",))
 audit.watch(FactAssertion, exclude=("value", "source", "reason"))
 audit.watch(ProviderProfile)
-audit.watch(Item, exclude=("name", "source_url"))
+audit.watch(Item, exclude=("name", "source_url", "source_account", "acquired_by"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(SubjectRequest, exclude=("identifiers",))
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

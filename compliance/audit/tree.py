@@ -167,6 +167,15 @@ def split_tile(data: bytes) -> list[bytes]:
     return [data[i : i + HASH] for i in range(0, len(data), HASH)]
 
 
+def tile_path(level: int, n: int, width: int = WIDTH) -> str:
+    """Return where a tile lies under the address of a log (C2SP tlog-tiles)."""
+    digits = f"{n:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    partial = "" if width == WIDTH else f".p/{width}"
+    return f"{level}/" + "/".join([*(f"x{each}" for each in groups[:-1]), groups[-1]]) + partial
+
+
 def reader(tiles: Tiles) -> At:
     """Read complete subtrees of any height from tiles."""
 

@@ -28,6 +28,8 @@ VERBS = {
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
+    "compliance/requests.py": ["record", "answer"],
+    "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
         "enrol",
         "approve",
@@ -38,7 +40,8 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
-    "referrals/receipts.py": ["read", "collect", "acknowledge"],
+    "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
 # Writes that django-auditlog does not see, and why each is right.
@@ -46,7 +49,7 @@ UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
     "referrals/clients.py": "expired tokens and answers are swept",
-    "compliance/vault/uploads.py": "deletes a stored object, not a row",
+    "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",
 }

@@ -108,6 +108,7 @@ class Rule:
     mode: str
     cite: str
     regime: str
+    law: str
     rank: str
     confidence: str
     counsel_verified: bool
