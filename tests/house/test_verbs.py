@@ -23,12 +23,15 @@ from compliance import (
     jurisdictions,
     preservation,
     releases,
+    requests,
 )
 from compliance.audit import checkpoints
+from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, inquiries, receipts
+from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -84,6 +87,17 @@ def _export(get: Get) -> Act:
     return partial(exports.export, part, folder, because="A court asked.", by=get("carla"))
 
 
+def _ask(get: Get) -> Act:
+    told = {"kind": "access", "identifiers": ["pat@example.org"], "received_at": NOW}
+    return partial(requests.record, **told, by=get("ana"))
+
+
+def _answer(get: Get) -> Act:
+    with acting("system:worker"):
+        cleared = requests.weigh(_ask(get)())
+    return partial(requests.answer, cleared, because="Nothing is kept.", by=get("carla"))
+
+
 def _enrol(get: Get) -> Act:
     return partial(agencies.enrol, authority="bka", name="Sample desk", by=get("cleo"))
 
@@ -130,6 +144,23 @@ def _acknowledge(get: Get) -> Act:
 def _close(get: Get) -> Act:
     done = _acknowledge(get)().referral
     return partial(docket.close, done, because="Taken over.", by=get("carla"))
+
+
+def _receive(get: Get) -> Act:
+    said = {"asks": "preservation", "legal_process": "mlat"}
+    return partial(
+        inquiries.receive, get("delivered"), **said, process_reference="17", by=get("lee")
+    )
+
+
+def _order(get: Get) -> Act:
+    referral, lee = get("delivered"), get("lee")
+
+    def act() -> None:
+        with pytest.raises(TaskingNotSupported):
+            inquiries.refuse_tasking(referral, request_sha256="00", by=lee)
+
+    return act
 
 
 def _whole(pieces: Act) -> Act:
@@ -217,6 +248,8 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     ),
     "preservation.release": (_release, "hold.released", "carla"),
     "exports.export": (_export, "log.exported", "carla"),
+    "requests.record": (_ask, "subjectrequest.recorded", "ana"),
+    "requests.answer": (_answer, "subjectrequest.answered", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
@@ -245,6 +278,16 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "referral.withdrawn", "carla",
     ),
     "docket.close": (_close, "referral.closed", "carla"),
+    "inquiries.receive": (_receive, "informationrequest.received", "liaison:lee"),
+    "inquiries.refuse_tasking": (_order, "tasking.refused", "liaison:lee"),
+    "inquiries.answer": (
+        lambda get: partial(inquiries.answer, _receive(get)(), reply="Sent.", by=get("carla")),
+        "informationrequest.answered", "carla",
+    ),
+    "inquiries.refuse": (
+        lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
+        "informationrequest.refused", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",
@@ -252,6 +295,12 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "receipts.collect": (
         lambda get: _whole(partial(receipts.collect, get("delivered"), by=get("lee"))),
         "bundle.collected", "liaison:lee",
+    ),
+    "receipts.note_reference": (
+        lambda get: partial(
+            receipts.note_reference, get("delivered"), external_ref="CAS 7", by=get("carla")
+        ),
+        "referral.referenced", "carla",
     ),
     "receipts.acknowledge": (_acknowledge, "referral.acknowledged", "liaison:lee"),
 }  # fmt: skip
