@@ -57,4 +57,8 @@ def production_is_meant(**kwargs: Any) -> list[CheckMessage]:
         problems.append(checks.Warning("Production wants DUTYLINE_BROKER_URL.", id="dutyline.W002"))
     if not settings.BASE_URL.startswith("https://"):
         problems.append(checks.Warning("DUTYLINE_BASE_URL must be https.", id="dutyline.W003"))
+    if not settings.LEGAL_PROCESS_URL:
+        problems.append(
+            checks.Warning("Production wants DUTYLINE_LEGAL_PROCESS_URL.", id="dutyline.W004")
+        )
     return list(problems)

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     APPROVE_RULES = "approve_rules"
     RELEASE_HOLD = "release_hold"
     CLOSE_REFERRAL = "close_referral"
+    ANSWER_REQUEST = "answer_request"
     ENROL_AGENCY = "enrol_agency"
     APPROVE_AGENCY = "approve_agency"
     READ_LOG = "read_log"
@@ -66,6 +67,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.APPROVE_RULES,
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
+            Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
             Permission.READ_LOG,
             Permission.VIEW_MATTER,

@@ -20,6 +20,7 @@ DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")
 BROKER_URL = env.broker("DUTYLINE_BROKER_URL")  # amqp://…; empty: the worker runs in process
 CACHE = env.cache("DUTYLINE_CACHE_URL")  # redis://… shared by all processes; empty: locmem://
 BASE_URL = env.address("DUTYLINE_BASE_URL", "http://localhost:8000")  # how agencies reach us
+LEGAL_PROCESS_URL = env.link("DUTYLINE_LEGAL_PROCESS_URL")  # where legal process is served on us
 ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # our names
 TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, each adding a hop
 LOG_ORIGIN = env.origin("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme

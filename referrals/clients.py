@@ -32,6 +32,7 @@ class Scope(models.TextChoices):
 
     READ = "referrals:read"
     ACKNOWLEDGE = "referrals:acknowledge"
+    REQUEST = "referrals:request"
 
 
 class LiaisonClient(models.Model):

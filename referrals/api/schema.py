@@ -13,11 +13,15 @@ from referrals.api.errors import MEDIA_TYPE
 from referrals.api.serializers import (
     AcknowledgedSerializer,
     AcknowledgementSerializer,
+    AskingSerializer,
+    InformationRequests,
+    InformationRequestSerializer,
     ListQuery,
     PageOfReferrals,
     ProblemSerializer,
     ReceiptSerializer,
     ReferralSerializer,
+    TaskingSerializer,
     TokenErrorSerializer,
 )
 
@@ -87,7 +91,7 @@ def _described(
     return extend_schema(
         operation_id=operation,
         parameters=[PROOF, *parameters, CHALLENGE, LOG_CHECKPOINT, RETRY_AFTER],
-        responses=answers | problems,
+        responses=problems | answers,
         **more,
     )
 
@@ -141,6 +145,25 @@ ACKNOWLEDGE = _described(
         reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
     ],
     request=AcknowledgementSerializer,
+)
+ASKED = _described("list_information_requests", {200: InformationRequests}, 404, parameters=[])
+ASK = _described(
+    "request_information",
+    {200: InformationRequestSerializer, (403, MEDIA_TYPE): TaskingSerializer},
+    400,
+    404,
+    409,
+    412,
+    413,
+    415,
+    422,
+    428,
+    parameters=[
+        IF_MATCH,
+        IDEMPOTENCY_KEY,
+        reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
+    ],
+    request=AskingSerializer,
 )
 RECEIPT = _described("read_receipt", {200: ReceiptSerializer}, 404, 409, parameters=[])
 

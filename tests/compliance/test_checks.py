@@ -104,7 +104,16 @@ class TestProductionIsMeant:
     ) -> None:
         monkeypatch.setattr(connection, "vendor", vendor)
         settings.BROKER_URL, settings.BASE_URL = broker, address
+        settings.LEGAL_PROCESS_URL = "https://duty.example.org/serve"
         assert {each.id for each in production_is_meant()} == told
+
+    def test_names_where_legal_process_is_served(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "vendor", "postgresql")
+        settings.BROKER_URL, settings.BASE_URL = "amqp://localhost", "https://duty.example.org"
+        assert settings.LEGAL_PROCESS_URL == ""
+        assert [each.id for each in production_is_meant()] == ["dutyline.W004"]
 
     def test_is_asked_before_a_deployment_only(self) -> None:
         known = checks.registry.registry

@@ -25,6 +25,7 @@ draft_rules         .         x        .        .
 approve_rules       .         x        .        .
 release_hold        .         x        .        .
 close_referral      .         x        .        .
+answer_request      .         x        .        .
 enrol_agency        .         .        .        x
 approve_agency      .         x        .        x
 read_log            .         x        x        .

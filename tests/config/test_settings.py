@@ -96,6 +96,7 @@ class TestVariables:
             ("DUTYLINE_BROKER_URL", "localhost", "wants amqp://"),
             ("DUTYLINE_CACHE_URL", "memcached://localhost", "wants redis://"),
             ("DUTYLINE_BASE_URL", "duty.example.org", "wants http://HOST or https://HOST"),
+            ("DUTYLINE_LEGAL_PROCESS_URL", "our office", "wants https://HOST/PATH or nothing"),
             ("DUTYLINE_LOG_ORIGIN", "https://duty.example.org/log", "wants HOST/NAME"),
             ("DUTYLINE_TRUSTED_PROXIES", "one", "wants a whole number"),
             ("DUTYLINE_UPLOAD_LIMIT", "4GiB", "wants a whole number"),

@@ -28,6 +28,7 @@ VERBS = {
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
+    "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
         "enrol",
         "approve",
@@ -38,7 +39,8 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
-    "referrals/receipts.py": ["read", "collect", "acknowledge"],
+    "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
 # Writes that django-auditlog does not see, and why each is right.

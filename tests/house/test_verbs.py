@@ -11,22 +11,26 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
+from test_traces import is_bare
 
 from compliance import (
     conflicts,
     determinations,
     drafts,
     evidence,
+    exports,
     facts,
     findings,
     jurisdictions,
     preservation,
     releases,
 )
+from compliance.audit import checkpoints
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, inquiries, receipts
+from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -75,6 +79,13 @@ def _release(get: Get) -> Act:
     return partial(preservation.release, hold, because="The court said so.", by=get("carla"))
 
 
+def _export(get: Get) -> Act:
+    get("finding")
+    checkpoints.seal_due()
+    part, folder = exports.history(get("finding")), get("tmp_path") / "export"
+    return partial(exports.export, part, folder, because="A court asked.", by=get("carla"))
+
+
 def _enrol(get: Get) -> Act:
     return partial(agencies.enrol, authority="bka", name="Sample desk", by=get("cleo"))
 
@@ -121,6 +132,23 @@ def _acknowledge(get: Get) -> Act:
 def _close(get: Get) -> Act:
     done = _acknowledge(get)().referral
     return partial(docket.close, done, because="Taken over.", by=get("carla"))
+
+
+def _receive(get: Get) -> Act:
+    said = {"asks": "preservation", "legal_process": "mlat"}
+    return partial(
+        inquiries.receive, get("delivered"), **said, process_reference="17", by=get("lee")
+    )
+
+
+def _order(get: Get) -> Act:
+    referral, lee = get("delivered"), get("lee")
+
+    def act() -> None:
+        with pytest.raises(TaskingNotSupported):
+            inquiries.refuse_tasking(referral, request_sha256="00", by=lee)
+
+    return act
 
 
 def _whole(pieces: Act) -> Act:
@@ -207,6 +235,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "determination.declined", "carla",
     ),
     "preservation.release": (_release, "hold.released", "carla"),
+    "exports.export": (_export, "log.exported", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
@@ -235,6 +264,16 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "referral.withdrawn", "carla",
     ),
     "docket.close": (_close, "referral.closed", "carla"),
+    "inquiries.receive": (_receive, "informationrequest.received", "liaison:lee"),
+    "inquiries.refuse_tasking": (_order, "tasking.refused", "liaison:lee"),
+    "inquiries.answer": (
+        lambda get: partial(inquiries.answer, _receive(get)(), reply="Sent.", by=get("carla")),
+        "informationrequest.answered", "carla",
+    ),
+    "inquiries.refuse": (
+        lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
+        "informationrequest.refused", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",
@@ -242,6 +281,12 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "receipts.collect": (
         lambda get: _whole(partial(receipts.collect, get("delivered"), by=get("lee"))),
         "bundle.collected", "liaison:lee",
+    ),
+    "receipts.note_reference": (
+        lambda get: partial(
+            receipts.note_reference, get("delivered"), external_ref="CAS 7", by=get("carla")
+        ),
+        "referral.referenced", "carla",
     ),
     "receipts.acknowledge": (_acknowledge, "referral.acknowledged", "liaison:lee"),
 }  # fmt: skip
@@ -269,3 +314,4 @@ class TestVerb:
         left = AuditEntry.objects.exclude(pk__in=before)
         assert [entry.event for entry in left if not DIFFS.fullmatch(entry.event)] == [event]
         assert {entry.actor_ref for entry in left} == {actor}
+        assert all(map(is_bare, left))

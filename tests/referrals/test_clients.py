@@ -90,7 +90,10 @@ class TestAdmit:
     @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
-            ({"scopes": []}, "Scopes are referrals:read, referrals:acknowledge; name at least one"),
+            (
+                {"scopes": []},
+                "Scopes are referrals:read, referrals:acknowledge, referrals:req",
+            ),
             ({"scopes": ["referrals:read", "admin"]}, "Scopes are referrals:read"),
             ({"scopes": "referrals:read"}, "Scopes are referrals:read"),
             ({"expires_at": timezone.now()}, r"The client's last day must lie in the future\."),

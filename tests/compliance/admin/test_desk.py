@@ -17,6 +17,7 @@ from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import Permission, Role, User
+from referrals import inquiries
 from referrals.docket import Referral
 from tests.conftest import desk_of
 
@@ -37,6 +38,9 @@ def everything(delivered: Referral, lee: Any, carla: User) -> Referral:
         delivered.obligation.determination.finding, terms | {"id": jurisdictions.digest(terms)},
         resolution="withhold", because="It bars.", by=carla,
     )  # fmt: skip
+    inquiries.receive(
+        delivered, asks="preservation", legal_process="mlat", process_reference="17", by=lee
+    )
     for model in KINDS:
         assert model._default_manager.exists(), model
     return delivered

@@ -51,6 +51,7 @@ class TestList:
                         "bundle": f"{here}/bundle",
                         "acknowledge": f"{here}/acknowledge",
                         "receipt": f"{here}/receipt",
+                        "information_requests": f"{here}/information-requests",
                     },
                 }
             ],
