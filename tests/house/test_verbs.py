@@ -23,11 +23,14 @@ from compliance import (
     findings,
     jurisdictions,
     preservation,
+    readings,
     releases,
+    roles,
 )
 from compliance.audit import checkpoints
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.preservation import Hold
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, inquiries, receipts
 from referrals.inquiries import TaskingNotSupported
@@ -157,6 +160,16 @@ def _whole(pieces: Act) -> Act:
 
 # verb: how it is made ready, the event that it leaves, who is named
 VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
+    "roles.prove_again": (
+        lambda get: partial(roles.prove_again, by=get("ana")), "user.proved_again", "ana",
+    ),
+    "readings.show": (
+        lambda get: partial(readings.show, get("finding"), by=get("carla")),
+        "finding.shown", "carla",
+    ),
+    "readings.list_": (
+        lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
+    ),
     "findings.record": (
         lambda get: partial(
             findings.record,
