@@ -15,6 +15,7 @@ from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.releases import Release
+from compliance.requests import SubjectRequest
 from compliance.roles import User
 from compliance.vault.keys import FileKeyWrap
 from compliance.vault.uploads import Unclaimed
@@ -40,6 +41,7 @@ __all__ = [
     "RuleDocument",
     "RuleDocumentVersion",
     "Rung",
+    "SubjectRequest",
     "Unclaimed",
     "User",
     "View",
@@ -58,5 +60,6 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(SubjectRequest, exclude=("identifiers",))
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     APPROVE_RULES = "approve_rules"
     RELEASE_HOLD = "release_hold"
     CLOSE_REFERRAL = "close_referral"
+    RECORD_REQUEST = "record_request"
     ANSWER_REQUEST = "answer_request"
     ENROL_AGENCY = "enrol_agency"
     APPROVE_AGENCY = "approve_agency"
@@ -53,6 +54,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.CONFIRM_FINDING,
             Permission.VIEW_EVIDENCE,
             Permission.ASSERT_FACT,
+            Permission.RECORD_REQUEST,
             Permission.VIEW_MATTER,
             Permission.VIEW_REGISTER,
         }
@@ -67,6 +69,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.APPROVE_RULES,
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
+            Permission.RECORD_REQUEST,
             Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
             Permission.READ_LOG,

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from compliance import anchors, determinations, evidence, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
 
 
@@ -22,6 +22,12 @@ def propose_due() -> None:
 def place_due() -> None:
     """Place the holds that are owed."""
     preservation.place_due()
+
+
+@shared_task(name="compliance.weigh_due")
+def weigh_due() -> None:
+    """Weigh what people ask, and take up again what was parked."""
+    requests.weigh_due()
 
 
 @shared_task(name="compliance.sweep_due")

@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
-from compliance import determinations, facts, findings, lifecycle, releases
+from compliance import determinations, facts, findings, lifecycle, releases, requests
 from compliance.models import (
     ConflictDecision,
     Determination,
@@ -44,6 +44,7 @@ GROUPS = {
         "Hold",
         "Referral",
         "InformationRequest",
+        "SubjectRequest",
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
@@ -94,7 +95,7 @@ class DeskSite(AdminSite):
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
-                _to_sign(), _to_answer(), _to_close(), *piles,
+                _to_sign(), _to_answer(), _of_people(), _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -238,6 +239,20 @@ def _to_answer() -> Pile:
 
 def _asked(request: InformationRequest) -> str:
     return f"from {request.referral.agency.name}, received {_ago(request.received_at)}"
+
+
+def _of_people() -> Pile:
+    waiting = requests.waiting()
+    rows = (
+        Row(
+            f"Request {each}",
+            _page(each),
+            f"for {each.kind}, {each.state}, {_when(each.due_at)}",
+            _share(each.received_at, each.due_at),
+        )
+        for each in waiting[:SHOWN]
+    )
+    return _pile("Asked by people", "No person waits for an answer.", waiting, rows)
 
 
 def _to_release(user: User) -> Pile:

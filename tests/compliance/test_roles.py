@@ -29,6 +29,7 @@ draft_rules         .         x        .        .
 approve_rules       .         x        .        .
 release_hold        .         x        .        .
 close_referral      .         x        .        .
+record_request      x         x        .        .
 answer_request      .         x        .        .
 enrol_agency        .         .        .        x
 approve_agency      .         x        .        x

@@ -3,7 +3,7 @@
 import pytest
 from django.utils import timezone
 
-from compliance import findings, tasks
+from compliance import findings, requests, tasks
 from compliance.audit import verification
 from compliance.audit.checkpoints import AuditCosignature
 from compliance.audit.entries import AuditEntry, AuditOutbox
@@ -39,6 +39,16 @@ class TestPlaceDue:
         tasks.place_due()
         tasks.place_due()
         assert Hold.objects.count() == 1
+
+
+class TestWeighDue:
+    def test_weighs_once_however_often_it_rings(self, ana: User) -> None:
+        told = {"kind": "access", "identifiers": ["pat"], "received_at": timezone.now()}
+        request = requests.record(**told, by=ana)
+        tasks.weigh_due()
+        tasks.weigh_due()
+        request.refresh_from_db()
+        assert (request.state, request.version) == ("cleared", 2)
 
 
 class TestSweepDue:

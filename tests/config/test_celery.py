@@ -12,7 +12,7 @@ from kombu import Connection
 
 import compliance.tasks
 import referrals.tasks
-from compliance import anchors, determinations, evidence, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
 from config.celery import BELLS, app
 from referrals import bundles, clients, delivery, docket
@@ -22,6 +22,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.take_in_due": (releases, "take_in_due"),
     "compliance.propose_due": (determinations, "propose_due"),
     "compliance.place_due": (preservation, "place_due"),
+    "compliance.weigh_due": (requests, "weigh_due"),
     "compliance.sweep_due": (evidence, "sweep_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
     "compliance.cosign_due": (anchors, "cosign_due"),
@@ -31,7 +32,12 @@ CALLS: dict[str, tuple[Any, str]] = {
     "referrals.deliver_due": (delivery, "deliver_due"),
     "referrals.sweep_due": (clients, "sweep_due"),
 }
-HOURLY = {"compliance.stamp_due", "compliance.sweep_due", "referrals.sweep_due"}
+HOURLY = {
+    "compliance.stamp_due",
+    "compliance.sweep_due",
+    "compliance.weigh_due",
+    "referrals.sweep_due",
+}
 QUEUES = {"compliance.seal_log": "default", "compliance.cosign_due": "bulk"}
 
 

@@ -30,6 +30,7 @@ VERBS = {
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
+    "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
         "enrol",

@@ -25,9 +25,11 @@ from compliance import (
     preservation,
     readings,
     releases,
+    requests,
     roles,
 )
 from compliance.audit import checkpoints
+from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.preservation import Hold
@@ -87,6 +89,17 @@ def _export(get: Get) -> Act:
     checkpoints.seal_due()
     part, folder = exports.history(get("finding")), get("tmp_path") / "export"
     return partial(exports.export, part, folder, because="A court asked.", by=get("carla"))
+
+
+def _ask(get: Get) -> Act:
+    told = {"kind": "access", "identifiers": ["pat@example.org"], "received_at": NOW}
+    return partial(requests.record, **told, by=get("ana"))
+
+
+def _answer(get: Get) -> Act:
+    with acting("system:worker"):
+        cleared = requests.weigh(_ask(get)())
+    return partial(requests.answer, cleared, because="Nothing is kept.", by=get("carla"))
 
 
 def _enrol(get: Get) -> Act:
@@ -249,6 +262,8 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     ),
     "preservation.release": (_release, "hold.released", "carla"),
     "exports.export": (_export, "log.exported", "carla"),
+    "requests.record": (_ask, "subjectrequest.recorded", "ana"),
+    "requests.answer": (_answer, "subjectrequest.answered", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
