@@ -84,6 +84,7 @@ WORK = {
     "releases.take_in_due": "release.shipped",
     "determinations.propose_due": "determination.proposed",
     "preservation.place_due": "hold.placed",
+    "requests.weigh_due": "",  # prolonged: tests/compliance/test_requests.py
     "docket.enter_due": "referral.entered",
     "bundles.seal_due": "referral.sealed",
     "delivery.deliver_due": "referral.delivered",
