@@ -13,7 +13,7 @@ from compliance.lifecycle import Work
 from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.roles import User
-from compliance.vault.keys import FileKeyWrap
+from compliance.vault.keys import FileKeyWrap, Kek
 
 __all__ = [
     "AuditCheckpoint",
@@ -28,6 +28,7 @@ __all__ = [
     "Finding",
     "Hold",
     "Item",
+    "Kek",
     "Obligation",
     "ProviderProfile",
     "Release",
@@ -50,5 +51,6 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(Kek)
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from compliance import determinations, preservation, releases
 from compliance.audit import checkpoints
+from compliance.vault import keys
 
 
 @shared_task(name="compliance.take_in_due")
@@ -28,3 +29,15 @@ def place_due() -> None:
 def seal_log() -> None:
     """Seal the log."""
     checkpoints.seal_due()
+
+
+@shared_task(name="compliance.rewrap_due")
+def rewrap_due() -> None:
+    """Move what retired keys wrap."""
+    keys.rewrap_due()
+
+
+@shared_task(name="compliance.destroy_due")
+def destroy_due() -> None:
+    """Destroy the keys that wrap nothing any more."""
+    keys.destroy_due()

@@ -15,7 +15,7 @@ STORAGE = env.text("DUTYLINE_STORAGE", str(STATE_DIR / "evidence"))  # directory
 ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # or production
 SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
-KEY_PROVIDERS = env.words("DUTYLINE_KEY_PROVIDERS", "local")  # who wraps file keys
+KEY_PROVIDERS = env.table("DUTYLINE_KEY_PROVIDERS", '{"local": {}}')  # who wraps file keys, as JSON
 DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")  # where rows live
 BROKER_URL = env.broker("DUTYLINE_BROKER_URL")  # amqp://…; empty: the worker runs in process
 CACHE = env.cache("DUTYLINE_CACHE_URL")  # redis://… shared by all processes; empty: locmem://
@@ -25,8 +25,6 @@ TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, 
 LOG_ORIGIN = env.origin("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
 UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one item of evidence
 
-if KEY_PROVIDERS != ["local"]:
-    raise ImproperlyConfigured("DUTYLINE_KEY_PROVIDERS knows one provider: local.")
 if "://" in STORAGE:
     raise ImproperlyConfigured("DUTYLINE_STORAGE wants a directory.")
 IN_PRODUCTION = ENVIRONMENT == "production"

@@ -87,7 +87,7 @@ class TestVariables:
         ("name", "value", "wanted"),
         [
             ("DUTYLINE_ENVIRONMENT", "prod", "wants one of development, production"),
-            ("DUTYLINE_KEY_PROVIDERS", "local,aws", "knows one provider: local"),
+            ("DUTYLINE_KEY_PROVIDERS", "local,aws", "wants a JSON object of objects"),
             ("DUTYLINE_STORAGE", "s3://bucket/prefix", "wants a directory"),
             ("DUTYLINE_DATABASE_URL", "dutyline", "wants sqlite:///PATH or"),
             ("DUTYLINE_BROKER_URL", "localhost", "wants amqp://"),

@@ -12,6 +12,7 @@ from django.db import DatabaseError, close_old_connections
 from compliance import determinations, lifecycle, preservation, releases
 from compliance.audit import checkpoints
 from compliance.errors import Refused
+from compliance.vault import keys
 from referrals import bundles, clients, delivery, docket
 
 PAUSE = 1.0  # seconds between two passes that found nothing
@@ -23,6 +24,8 @@ ROOMS = (
     docket.enter_due,
     bundles.seal_due,
     delivery.deliver_due,
+    keys.rewrap_due,
+    keys.destroy_due,
     clients.sweep_due,
     checkpoints.seal_due,
 )
