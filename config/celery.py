@@ -20,6 +20,7 @@ BELLS = {  # how often each rings, and in which queue
     "compliance.rewrap_due": (EVERY_SECOND, "bulk"),
     "compliance.destroy_due": (EVERY_HOUR, "bulk"),
     "referrals.sweep_due": (EVERY_HOUR, "bulk"),
+    "compliance.sweep_due": (EVERY_HOUR, "bulk"),
 }
 
 app = Celery("dutyline")

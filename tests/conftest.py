@@ -17,7 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as effort
 
 from compliance import documents
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from compliance.audit.context import acting
 from compliance.roles import User
 from tests.stage import Stage
@@ -177,7 +177,7 @@ def home(
 @pytest.fixture
 def log_key(home: Path) -> Path:
     """The log's own signing key."""
-    return checkpoints.ensure_key()
+    return signing.ensure_key()
 
 
 @pytest.fixture

@@ -125,6 +125,12 @@ def file_key(subject: uuid.UUID) -> bytes:
     return _unwrapped(wrap)
 
 
+def forget(subject: uuid.UUID) -> None:
+    """Delete the wrap of a subject that never became an item, if there is one."""
+    for wrap in FileKeyWrap.objects.filter(subject=subject):
+        wrap.delete()
+
+
 def open_one(kek: Kek) -> None:
     """Open the oldest wrap under a key, or refuse: it must open what it closed."""
     if earliest := wraps(kek).first():

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from referrals import docket, receipts
 from referrals.api import conditions, idempotency, pagination, schema
 from referrals.api.authentication import address, caller
@@ -158,7 +158,7 @@ class Referrals(GenericViewSet[Referral]):
     def receipt(self, request: Request, pk: str) -> Response:
         """Read the proof that the delivery is in the log."""
         proof, entry = receipts.proof(self.get_object())
-        told = {"proof": proof, "entry": entry.decode(), "vkey": checkpoints.vkey()}
+        told = {"proof": proof, "entry": entry.decode(), "vkey": signing.vkey()}
         return Response(ReceiptSerializer(told).data)
 
 

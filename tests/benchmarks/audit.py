@@ -27,7 +27,7 @@ from django.db import connection, models, transaction
 from django.db.models import F
 
 from compliance import audit
-from compliance.audit import checkpoints, tree
+from compliance.audit import checkpoints, signing, tree
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.lifecycle import Work
@@ -55,7 +55,7 @@ FULL, TINY = Sizes(400, 8, 48, 5), Sizes(16, 1, 1, 1)
 
 def figures(name: str, sizes: Sizes) -> Iterator[object]:
     """Measure in the database at hand."""
-    checkpoints.ensure_key()
+    signing.ensure_key()
     writers = Writers(sizes.count)
     taken = measure.in_turn(
         {

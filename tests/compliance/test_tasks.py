@@ -1,15 +1,17 @@
 """Tasks: the doorbell of compliance's rooms; a doubled ring does nothing twice."""
 
 import pytest
+from django.utils import timezone
 
 from compliance import findings, tasks
-from compliance.audit import checkpoints
+from compliance.audit import verification
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import User
+from compliance.vault.uploads import Unclaimed
 
 
 class TestTakeInDue:
@@ -37,10 +39,19 @@ class TestPlaceDue:
         assert Hold.objects.count() == 1
 
 
+class TestSweepDue:
+    def test_sweeps_what_is_left_behind_once(self, db: None) -> None:
+        Unclaimed.objects.create(until=timezone.now())
+        tasks.sweep_due()
+        tasks.sweep_due()
+        assert not Unclaimed.objects.exists()
+        assert AuditEntry.objects.filter(event="upload.swept").count() == 1
+
+
 class TestSealLog:
     def test_seals_what_is_owed(self, finding: Finding) -> None:
         assert AuditOutbox.objects.exists()
         tasks.seal_log()
         tasks.seal_log()
         assert not AuditOutbox.objects.exists()
-        assert checkpoints.verify().good
+        assert verification.verify().good

@@ -10,7 +10,7 @@ import pytest
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, facts, findings, preservation, releases
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, verification
 from compliance.audit.context import acting
 from compliance.determinations import Determination
 from compliance.errors import Malformed, SamePerson, WrongState
@@ -127,7 +127,7 @@ def test_g19_nothing_held_under_section_39_is_erased_until_counsel_lifts_the_hol
     preservation.release(hold, because="The police lifted it.", by=dora)
     assert not preservation.is_held(signed)
     checkpoints.seal_due()
-    assert checkpoints.verify().good
+    assert verification.verify().good
 
 
 def _steps(page: str) -> list[str]:
@@ -204,7 +204,7 @@ def test_g43b_the_south_african_report_is_closed_only_under_the_number_of_the_po
     closed = docket.close(referral, because="Acknowledged by the police.", by=carla)
     assert closed.state == docket.State.CLOSED
     checkpoints.seal_due()
-    assert checkpoints.verify().good
+    assert verification.verify().good
 
 
 def _seal(referral: Referral) -> str:

@@ -8,7 +8,7 @@ import pytest
 from django.db import models, transaction
 from joserfc.jwk import OKPKey
 
-from compliance.audit import checkpoints, notes
+from compliance.audit import checkpoints, notes, signing
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Malformed, NotPermitted, Stale, WrongState
@@ -216,7 +216,7 @@ class TestProof:
         proof, entry = receipts.proof(delivered)
         assert f'"obj":"referrals.referral:{delivered.pk}"'.encode() in entry
         assert b'"event":"referral.delivered"' in entry
-        state = notes.verify_proof(proof, entry, checkpoints.vkey())
+        state = notes.verify_proof(proof, entry, signing.vkey())
         assert state.size == AuditEntry.objects.count()
 
     def test_waits_for_the_next_checkpoint(self, delivered: Referral) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from compliance.audit import checkpoints
+from compliance.audit import verification
 from compliance.errors import KeyUnusable
 
 
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         """Verify, and say what was found."""
         outside = None if checkpoint is None else _text(checkpoint)
         try:
-            report = checkpoints.verify(since=since or 0, checkpoint=outside)
+            report = verification.verify(since=since or 0, checkpoint=outside)
         except KeyUnusable as refusal:
             raise CommandError(refusal.message) from refusal
         except DatabaseError as error:

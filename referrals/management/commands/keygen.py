@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from compliance.audit.context import acting
 from compliance.vault import keys
 from compliance.vault.keys import Kek
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         """Make what is missing; print what may be handed to anybody."""
         with work.said_in_one_line():
             kek = make_missing()
-            vkey, signers = checkpoints.vkey(), bundles.allowed_signers().rstrip("\n")
+            vkey, signers = signing.vkey(), bundles.allowed_signers().rstrip("\n")
         self.stdout.write(f"Key of the log, for whoever checks receipts (log.vkey):\n{vkey}")
         self.stdout.write(
             f"Key of the service, for whoever opens bundles (allowed_signers):\n{signers}"
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
 def make_missing() -> Kek:
     """Make the log's, the service's and this year's vault key; what is there stays."""
-    checkpoints.ensure_key()
+    signing.ensure_key()
     bundles.service_key()
     with acting("command:keygen"):
         return keys.current()

@@ -9,8 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, lifecycle, preservation, releases
-from compliance.audit import checkpoints
+from compliance import determinations, evidence, lifecycle, preservation, releases
+from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from compliance.vault import keys
 from referrals import bundles, clients, delivery, docket
@@ -27,6 +27,7 @@ ROOMS = (
     keys.rewrap_due,
     keys.destroy_due,
     clients.sweep_due,
+    evidence.sweep_due,
     checkpoints.seal_due,
 )
 
@@ -87,7 +88,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until nothing is owed, or until asked to stop."""
         with said_in_one_line():
-            checkpoints.ensure_key()
+            signing.ensure_key()
             if options["once"]:
                 work_once()
                 return

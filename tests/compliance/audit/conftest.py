@@ -19,7 +19,6 @@ def small_log(log, monkeypatch) -> ModuleType:
     """The log with tiles of four hashes, sealed in batches of eight."""
     monkeypatch.setattr(tree, "WIDTH", 4)
     monkeypatch.setattr(tree, "HEIGHT", 2)
-    monkeypatch.setattr(checkpoints, "_FULL", 4 * tree.HASH)
     monkeypatch.setattr(checkpoints, "BATCH", 8)
     return log
 

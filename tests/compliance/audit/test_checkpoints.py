@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
 
-from compliance.audit import checkpoints, entries, notes, tree
+from compliance.audit import checkpoints, entries, notes, signing, tree, verification
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
 from compliance.errors import KeyUnusable, Tampered, WrongState
@@ -21,24 +21,24 @@ def head(settings):
 class TestKey:
     def test_it_is_made_once_and_only_its_owner_reads_it(self, log_key):
         before = log_key.read_bytes()
-        assert checkpoints.ensure_key() == log_key
+        assert signing.ensure_key() == log_key
         assert log_key.read_bytes() == before
         assert log_key.stat().st_mode & 0o777 == 0o600
 
     def test_its_public_side_is_named_after_the_log(self, settings, log_key):
         settings.LOG_ORIGIN = "log.example.org"
-        assert notes.read_vkey(checkpoints.vkey()).name == "log.example.org"
+        assert notes.read_vkey(signing.vkey()).name == "log.example.org"
 
     def test_a_missing_key_is_refused_with_what_to_do(self, log_key):
         log_key.unlink()
         with pytest.raises(KeyUnusable, match=r"manage\.py keygen"):
-            checkpoints.vkey()
+            signing.vkey()
 
     @pytest.mark.parametrize("content", [b"%%%", b"AAAA", b""])
     def test_a_malformed_key_is_refused(self, log_key, content):
         log_key.write_bytes(content)
         with pytest.raises(KeyUnusable, match="not base64 of 32 bytes"):
-            checkpoints.vkey()
+            signing.vkey()
 
 
 class TestSealDue:
@@ -53,7 +53,7 @@ class TestSealDue:
         assert AuditOutbox.objects.count() == 0
         leaves = [bytes(leaf.hash) for leaf in AuditLeaf.objects.order_by("idx")]
         assert [leaf.idx for leaf in AuditLeaf.objects.order_by("idx")] == list(range(21))
-        state = notes.open_checkpoint(small_log.latest().note, notes.read_vkey(small_log.vkey()))
+        state = notes.open_checkpoint(small_log.latest().note, notes.read_vkey(signing.vkey()))
         root = tree.root(21, lambda height, n: tree.fold(leaves[n << height : (n + 1) << height]))
         assert (state.size, state.root) == (21, root)
         assert head(settings).read_text() == small_log.latest().note
@@ -68,7 +68,7 @@ class TestSealDue:
         AuditOutbox.objects.create(entry=late, hash=held.hash)
         assert small_log.seal_due() == 1
         assert AuditLeaf.objects.get(entry=late).idx == 3
-        assert small_log.verify().good
+        assert verification.verify().good
 
     def test_a_second_pass_adds_nothing(self, small_log, write):
         write(5)
@@ -81,7 +81,7 @@ class TestSealDue:
         small_log.seal_due()
         for entry in first:
             data = entries.public_data(AuditEntry.objects.get(pk=entry.pk))
-            state = notes.verify_proof(small_log.receipt(entry), data, small_log.vkey())
+            state = notes.verify_proof(small_log.receipt(entry), data, signing.vkey())
             assert state.size == 13
 
     def test_it_is_a_transaction_of_its_own(self, log):
@@ -119,7 +119,7 @@ class TestSealDue:
             each.join()
         assert failed == []
         assert sum(sealed) == 61
-        assert checkpoints.verify().good
+        assert verification.verify().good
 
 
 class TestHead:
@@ -128,7 +128,7 @@ class TestHead:
     ):
         made = []
         monkeypatch.setattr(
-            checkpoints.os, "fsync", lambda number: made.append(os.fstat(number).st_mode & 0o777)
+            signing.os, "fsync", lambda number: made.append(os.fstat(number).st_mode & 0o777)
         )
         write(1)
         log.seal_due()
@@ -143,7 +143,7 @@ class TestHead:
         old = log.latest()
         write(1)
         log.seal_due()
-        checkpoints._keep_head(old.note, old.size)
+        signing.keep_head(old.note, old.size)
         assert head(settings).read_text() == log.latest().note
 
     def test_it_lags_behind_after_a_crash_and_catches_up(self, log, write, settings):
@@ -153,7 +153,7 @@ class TestHead:
         write(1)
         log.seal_due()
         head(settings).write_text(before)  # the crash came between commit and head
-        assert log.verify().good
+        assert verification.verify().good
         write(1)
         assert log.seal_due() == 1
         assert head(settings).read_text() == log.latest().note
@@ -166,7 +166,7 @@ class TestHead:
         with pytest.raises(Tampered, match=r"Nothing was signed.*put it back"):
             log.seal_due()
         assert AuditOutbox.objects.count() == 1
-        assert "put it back" in log.verify().problem
+        assert "put it back" in verification.verify().problem
 
     def test_a_head_signed_by_another_key_stops_them_too(self, log, write, settings):
         write(1)
@@ -178,22 +178,22 @@ class TestHead:
         write(1)
         with pytest.raises(Tampered, match="not signed by"):
             log.seal_due()
-        assert "not signed by" in log.verify().problem
+        assert "not signed by" in verification.verify().problem
 
 
 class TestVerify:
     def test_raises_no_alarm_while_the_log_is_being_sealed(self, small_log, write, monkeypatch):
         write(9)
         small_log.seal_due()
-        check = checkpoints._check_leaves
+        check = verification._check_leaves
 
         def meanwhile(*span):
             check(*span)
             write(3)
             small_log.seal_due()
 
-        monkeypatch.setattr(checkpoints, "_check_leaves", meanwhile)
-        report = small_log.verify()
+        monkeypatch.setattr(verification, "_check_leaves", meanwhile)
+        report = verification.verify()
         assert (report.problem, report.size) == (None, 10)
 
 

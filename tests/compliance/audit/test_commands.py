@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command, load_command_class
 from django.db import DatabaseError
 
-from compliance.audit import checkpoints, entries
+from compliance.audit import entries, signing, verification
 from compliance.audit.entries import AuditEntry
 
 
@@ -123,7 +123,7 @@ class TestVerifyAudit:
         self, sealed, settings, typed, tmp_path
     ):
         kept = tmp_path / "checkpoint"
-        kept.write_text(sealed._sign(9, bytes(32)), encoding="utf-8")
+        kept.write_text(signing.sign(9, bytes(32)), encoding="utf-8")
         code, _, said = typed("verify_audit", "--checkpoint", str(kept))
         assert code == 1
         assert "The log has 5 entries, but 9 were signed." in said
@@ -152,7 +152,7 @@ class TestVerifyAudit:
         def fail(**kwargs):
             raise DatabaseError("no such table")
 
-        monkeypatch.setattr(checkpoints, "verify", fail)
+        monkeypatch.setattr(verification, "verify", fail)
         with pytest.raises(
             CommandError, match=r"There is no log in this database yet\. manage\.py up"
         ):
@@ -165,7 +165,7 @@ class TestVerifyReceipt:
         entry = AuditEntry.objects.order_by("pk")[2]
         (tmp_path / "receipt").write_text(sealed.receipt(entry), encoding="utf-8")
         (tmp_path / "entry").write_bytes(entries.public_data(entry))
-        (tmp_path / "vkey").write_text(f"{sealed.vkey()}\n", encoding="utf-8")
+        (tmp_path / "vkey").write_text(f"{signing.vkey()}\n", encoding="utf-8")
         return tmp_path
 
     def check(self, files):

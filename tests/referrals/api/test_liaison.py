@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, signing
 from compliance.audit.entries import AuditEntry
 from referrals import clients
 from referrals.clients import LiaisonClient
@@ -262,7 +262,7 @@ class TestJourney:
         live.runs("receipt", str(delivered.pk), "--out", str(proof))
         entry = Path(f"{proof}.entry.json").read_bytes()
         vkey = Path(f"{proof}.vkey").read_text(encoding="utf-8")
-        assert vkey == checkpoints.vkey()
+        assert vkey == signing.vkey()
         assert json.loads(entry)["event"] == "referral.delivered"
         assert proof.read_text(encoding="utf-8").startswith("c2sp.org/tlog-proof@v1")
 

@@ -18,7 +18,7 @@ def put_on_record(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0010_decided_law"),
+        ("compliance", "0011_item_record"),
     ]
 
     operations = [
