@@ -14,6 +14,7 @@ import compliance.tasks
 import referrals.tasks
 from compliance import determinations, evidence, preservation, releases
 from compliance.audit import checkpoints
+from compliance.vault import keys
 from config.celery import BELLS, app
 from referrals import bundles, clients, delivery, docket
 
@@ -23,12 +24,16 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.propose_due": (determinations, "propose_due"),
     "compliance.place_due": (preservation, "place_due"),
     "compliance.sweep_due": (evidence, "sweep_due"),
+    "compliance.rewrap_due": (keys, "rewrap_due"),
+    "compliance.destroy_due": (keys, "destroy_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
     "referrals.enter_due": (docket, "enter_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
     "referrals.sweep_due": (clients, "sweep_due"),
 }
+HOURLY = {"compliance.sweep_due", "referrals.sweep_due", "compliance.destroy_due"}
+BULK = {*HOURLY, "compliance.rewrap_due"}
 
 
 @pytest.fixture(autouse=True)
@@ -84,14 +89,14 @@ class TestBells:
     @pytest.mark.parametrize("name", CALLS)
     def test_ring_often_enough_and_expire(self, name: str) -> None:
         entry = app.conf.beat_schedule[name]
-        assert entry["schedule"] == (3600.0 if name.endswith(".sweep_due") else 1.0)
+        assert entry["schedule"] == (3600.0 if name in HOURLY else 1.0)
         assert entry["options"] == {"expires": 60.0}
 
     @pytest.mark.parametrize("name", CALLS)
     def test_ring_in_a_queue_that_workers_listen_to(self, name: str) -> None:
         queue = app.amqp.router.route({}, name)["queue"].name
         asked = "default" if name == "compliance.seal_log" else "urgent"
-        assert queue == ("bulk" if name.endswith(".sweep_due") else asked)
+        assert queue == ("bulk" if name in BULK else asked)
 
     def test_ring_in_one_queue_only(self) -> None:
         """A message to `urgent` reaches nobody who waits at `bulk`."""
