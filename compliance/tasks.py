@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from compliance import determinations, evidence, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
 from compliance.vault import keys
 
@@ -23,6 +23,12 @@ def propose_due() -> None:
 def place_due() -> None:
     """Place the holds that are owed."""
     preservation.place_due()
+
+
+@shared_task(name="compliance.weigh_due")
+def weigh_due() -> None:
+    """Weigh what people ask, and take up again what was parked."""
+    requests.weigh_due()
 
 
 @shared_task(name="compliance.sweep_due")
@@ -47,3 +53,15 @@ def rewrap_due() -> None:
 def destroy_due() -> None:
     """Destroy the keys that wrap nothing any more."""
     keys.destroy_due()
+
+
+@shared_task(name="compliance.cosign_due")
+def cosign_due() -> None:
+    """Have witnesses cosign the log."""
+    anchors.cosign_due()
+
+
+@shared_task(name="compliance.stamp_due")
+def stamp_due() -> None:
+    """Have the log stamped."""
+    anchors.stamp_due()
