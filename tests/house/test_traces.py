@@ -76,6 +76,7 @@ COMMANDS = {
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
+    "transparency_report": "transparencyreport.made, once: what it prints is public",
     "rulebook": "nothing: it reads the law, which is public, and takes no step",
     "verify_audit": "nothing: whoever checks the log may have no right to write it",
     "verify_receipt": "nothing: it runs without a database",
