@@ -2,8 +2,9 @@
 
 from celery import shared_task
 
-from compliance import determinations, evidence, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
+from compliance.vault import keys
 
 
 @shared_task(name="compliance.take_in_due")
@@ -24,6 +25,12 @@ def place_due() -> None:
     preservation.place_due()
 
 
+@shared_task(name="compliance.weigh_due")
+def weigh_due() -> None:
+    """Weigh what people ask, and take up again what was parked."""
+    requests.weigh_due()
+
+
 @shared_task(name="compliance.sweep_due")
 def sweep_due() -> None:
     """Remove what uploads left behind."""
@@ -34,3 +41,27 @@ def sweep_due() -> None:
 def seal_log() -> None:
     """Seal the log."""
     checkpoints.seal_due()
+
+
+@shared_task(name="compliance.rewrap_due")
+def rewrap_due() -> None:
+    """Move what retired keys wrap."""
+    keys.rewrap_due()
+
+
+@shared_task(name="compliance.destroy_due")
+def destroy_due() -> None:
+    """Destroy the keys that wrap nothing any more."""
+    keys.destroy_due()
+
+
+@shared_task(name="compliance.cosign_due")
+def cosign_due() -> None:
+    """Have witnesses cosign the log."""
+    anchors.cosign_due()
+
+
+@shared_task(name="compliance.stamp_due")
+def stamp_due() -> None:
+    """Have the log stamped."""
+    anchors.stamp_due()

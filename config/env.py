@@ -1,5 +1,6 @@
 """Environment: one variable read in one way, failing loudly with its name and the form it wants."""
 
+import json
 import os
 import re
 import secrets
@@ -75,6 +76,17 @@ def cache(name: str) -> dict[str, str]:
     return {"BACKEND": f"django.core.cache.backends.{kind}", "LOCATION": where}
 
 
+def table(name: str, default: str) -> dict[str, dict[str, object]]:
+    """Return the variable `name`, a JSON object whose values are objects, in their order."""
+    try:
+        found = json.loads(text(name, default))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise ImproperlyConfigured(f"{name} wants a JSON object of objects, such as {default}.")
+    return found
+
+
 BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w./-]*))?", re.ASCII)
 
 
@@ -100,6 +112,21 @@ def store(where: str) -> dict[str, object]:
 def words(name: str, default: str = "") -> list[str]:
     """Return the variable `name`, a list with commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def witnesses(name: str) -> list[tuple[str, str]]:
+    """Return the variable `name`, keys of witnesses with their addresses, as pairs."""
+    found = [tuple(each.split()) for each in words(name)]
+    if not all(len(pair) == 2 and re.fullmatch(r"https?://[^\s?#@]+", pair[1]) for pair in found):
+        raise ImproperlyConfigured(
+            f"{name} wants NAME+ID+KEY https://HOST/PATH, several with commas."
+        )
+    return [(key, url) for key, url in found]
+
+
+def link(name: str) -> str:
+    """Return the variable `name`, an address on the web with its path, or nothing."""
+    return _matching(name, "", r"(https?://[^\s?#@]+)?", "https://HOST/PATH or nothing")
 
 
 def secret(name: str, kept_in: Path) -> str:

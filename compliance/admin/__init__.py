@@ -12,7 +12,7 @@ from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks
+from compliance.admin import law, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -28,6 +28,7 @@ from compliance.admin.forms import (
     Asking,
     Attachment,
     Climb,
+    Extension,
     FactSheet,
     NewFinding,
     ProfileSheet,
@@ -44,6 +45,7 @@ from compliance.models import (
     Release,
     RuleDocument,
     RuleDocumentVersion,
+    SubjectRequest,
     Work,
 )
 from compliance.roles import Permission, User
@@ -262,6 +264,12 @@ class HoldDesk(Desk):
             lambda hold, user: hold.state == preservation.State.PLACED,
             hint="From here on the evidence may be erased when its time is over.",
         ),
+        Step(
+            "extend", "Extend", Permission.RELEASE_HOLD, preservation.extend,
+            "The hold is extended.", Extension,
+            lambda hold, user: hold.state == preservation.State.PLACED and hold.kept_until,
+            "Keep it longer, such as on an authority's letter. With no day: until it is released.",
+        ),
     )  # fmt: skip
 
     def headline(self, record: Any) -> str:
@@ -338,3 +346,4 @@ class LogDesk(Desk):
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)
+admin.site.register(SubjectRequest, subjects.SubjectRequestDesk)

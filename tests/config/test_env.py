@@ -144,8 +144,29 @@ class TestForms:
                 ["redis", "redis://", "memcached://localhost", "locmem"],
                 "redis://HOST:PORT/NUMBER, locmem:// or nothing",
             ),
+            (
+                lambda: env.link(NAME),
+                "",
+                {each: each for each in ("https://a.example.org/stamp", "http://[::1]:80/", "")},
+                ["a.example.org", "ftp://a", "https://", "https://u@a", "https://a b", "//a"],
+                "https://HOST/PATH or nothing",
+            ),
+            (
+                lambda: env.witnesses(NAME),
+                [],
+                {
+                    "": [],
+                    "w+1+A= https://w/a": [("w+1+A=", "https://w/a")],
+                    "w+1+A= https://w, v+2+B=\thttp://v,": [
+                        ("w+1+A=", "https://w"),
+                        ("v+2+B=", "http://v"),
+                    ],
+                },
+                ["w+1+A=", "https://w", "w+1+A= ftp://w", "w+1+A= https://u@w", "w x https://w"],
+                r"NAME\+ID\+KEY https://HOST/PATH, several with commas",
+            ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache"],
+        ids=["choice", "count", "address", "origin", "broker", "cache", "link", "witnesses"],
     )
     def test_are_kept(
         self,
@@ -301,3 +322,18 @@ class TestDatabase:
         assert str(refused.value) == (
             f"{NAME} wants sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME."
         )
+
+
+class TestTable:
+    def test_is_an_object_of_objects_in_the_order_as_written(self, put: Set) -> None:
+        assert env.table(NAME, '{"a": {}}') == {"a": {}}
+        put('{"b": {"c": "d"}, "a": {}}')
+        assert list(env.table(NAME, "{}").items()) == [("b", {"c": "d"}), ("a", {})]
+
+    @pytest.mark.parametrize("value", ["", "local", "[]", '{"a": 1}', "[" * 100_000])
+    def test_refuses_anything_else_without_repeating_it(self, put: Set, value: str) -> None:
+        put(value)
+        with pytest.raises(ImproperlyConfigured) as caught:
+            env.table(NAME, '{"a": {}}')
+        told = f'{NAME} wants a JSON object of objects, such as {{"a": {{}}}}.'
+        assert str(caught.value) == told

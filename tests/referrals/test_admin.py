@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from joserfc.jwk import OKPKey
 
+from compliance import preservation
 from compliance.evidence import Item
+from compliance.models import Hold
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, bundles, clients, receipts
+from referrals import agencies, bundles, clients, inquiries, receipts
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
@@ -401,3 +403,56 @@ class TestAgency:
             "liaisonclient.approved",
         ):
             assert told in text, told
+
+
+class TestInquiry:
+    def test_to_preserve_leads_to_the_hold_which_counsel_extends(
+        self, sits: Sits, carla: User, delivered: Referral, lee: LiaisonClient
+    ) -> None:
+        preservation.place_due()
+        hold = Hold.objects.get()
+        request = inquiries.receive(
+            delivered, asks="preservation", legal_process="preservation_letter",
+            process_reference="7", by=lee,
+        )  # fmt: skip
+        seat = sits(carla)
+        text = seat.reads(request)
+        assert f"/admin/compliance/hold/{hold.pk}/" in text
+        assert "Extend it there before you answer" in text
+        page = seat.takes(hold, "extend", because="A letter came.", kept_until="", zone="UTC")
+        assert page.said == ["The hold is extended."]
+        assert "A letter came." in page.content.decode()
+        assert "lasts until it is released" in seat.reads(request)
+        assert "step-extend" not in seat.reads(hold)
+
+    def test_is_answered_in_words_that_the_agency_reads(
+        self, sits: Sits, ana: User, carla: User, delivered: Referral, lee: LiaisonClient
+    ) -> None:
+        request = inquiries.receive(
+            delivered, asks="data", classes=["STAFF"], legal_process="mlat",
+            process_reference="MLA-17", text="Who saw it?", by=lee,
+        )  # fmt: skip
+        seat = sits(carla)
+        assert f"Request {request} about referral {delivered}" in seat.reads(request)
+        assert str(request) in seat.reads(delivered)
+        front = seat.browser.get("/admin/").content.decode()
+        assert f"Request {request}</a>" in front
+        assert "from Sample desk bka, received" in front
+        assert "step-answer" not in sits(ana).reads(request)
+        assert "Say in a sentence" in seat.takes(request, "refuse", reply="").said[0]
+        page = seat.takes(request, "answer", reply="The treaty office has it.")
+        assert page.said == ["The request is answered. The agency reads it over the API."]
+        request.refresh_from_db()
+        assert (request.state, request.answered_by) == ("answered", carla)
+        assert "step-answer" not in seat.reads(request)
+
+
+class TestReference:
+    def test_offers_the_agencys_own_word_until_counsel_noted_another(
+        self, sits: Sits, carla: User, acknowledged: Referral
+    ) -> None:
+        seat = sits(carla)
+        assert 'value="SZ-17"' in seat.reads(acknowledged)
+        page = seat.takes(acknowledged, "note-reference", external_ref="CAS 12/3/2026")
+        assert page.said == ["The external reference is on record."]
+        assert 'value="CAS 12/3/2026"' in page.content.decode()

@@ -9,9 +9,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, evidence, lifecycle, preservation, releases
+from compliance import (
+    anchors,
+    determinations,
+    evidence,
+    lifecycle,
+    preservation,
+    releases,
+    requests,
+)
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
+from compliance.vault import keys
 from referrals import bundles, clients, delivery, docket
 
 PAUSE = 1.0  # seconds between two passes that found nothing
@@ -20,12 +29,17 @@ ROOMS = (
     releases.take_in_due,
     determinations.propose_due,
     preservation.place_due,
+    requests.weigh_due,
     docket.enter_due,
     bundles.seal_due,
     delivery.deliver_due,
+    keys.rewrap_due,
+    keys.destroy_due,
     clients.sweep_due,
     evidence.sweep_due,
     checkpoints.seal_due,
+    anchors.cosign_due,
+    anchors.stamp_due,
 )
 
 

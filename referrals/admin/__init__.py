@@ -13,15 +13,16 @@ from django.http import HttpRequest
 from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
-from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
-from compliance.evidence import Item
+from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
+from compliance.models import Hold
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket, processes
+from referrals import agencies, clients, docket, inquiries, processes, receipts
+from referrals.admin.served import Served, is_closed
 from referrals.models import (
     Acknowledgement,
     Agency,
     AgencyKey,
-    LegalProcess,
+    InformationRequest,
     LiaisonClient,
     Referral,
 )
@@ -127,22 +128,32 @@ class Thumbprint(Asking):
     )
 
 
-class Served(Zoned):
-    """A legal process as it was served, and the exhibits that it asks for."""
+class Reply(Read):
+    """What an agency is told about its request."""
 
-    items: Any = forms.ModelMultipleChoiceField(
-        None, label="Exhibits that it asks for", widget=forms.CheckboxSelectMultiple, required=False
+    reply = forms.CharField(
+        label="What the agency is told",
+        help_text="The agency reads these words. What it asks for never leaves through them.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
     )
-    kind = forms.ChoiceField(label="Kind", choices=processes.Kind.choices)
-    reference = forms.CharField(label="Its reference", required=False)
-    issued_by = forms.CharField(label="Issued by", required=False)
-    received_at = LocalTime(label="Received at")
-    field_order = ["items", "kind", "reference", "issued_by", "received_at", "zone"]
 
-    def __init__(self, record: Referral, *args: Any, **kwargs: Any) -> None:
+
+class Reference(Read):
+    """The number under which the agency keeps a referral; its own word is put before counsel."""
+
+    external_ref = forms.CharField(
+        label="External reference",
+        help_text="The number that the agency gave, such as the CAS number in South Africa.",
+        required=False,
+    )
+
+    def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(record, *args, **kwargs)
-        named = [item.pk for item in processes.closed(record)]
-        self.fields["items"].queryset = Item.objects.filter(pk__in=named)  # type: ignore[attr-defined]
+        said = Acknowledgement.objects.filter(referral=record).first()
+        self.fields["external_ref"].initial = record.external_ref or (
+            said.agency_reference if said else ""
+        )
 
 
 def _in(*states: str) -> Callable[[Any, User], bool]:
@@ -151,15 +162,6 @@ def _in(*states: str) -> Callable[[Any, User], bool]:
 
 def _added_by_another(record: Any, user: User) -> bool:
     return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
-
-
-def _is_closed(referral: Referral, user: User) -> bool:
-    return referral.state in docket.GOT and bool(processes.closed(referral))
-
-
-def _recorded_by_another(process: LegalProcess, user: User) -> bool:
-    is_open = process.state == processes.State.RECORDED
-    return is_open and process.recorded_by_id != user.pk
 
 
 not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
@@ -186,13 +188,18 @@ class ReferralDesk(Desk):
             is_open=_in(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
+            "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
+            receipts.note_reference, "The external reference is on record.", Reference,
+            _in(*receipts.REFERENCED),
+        ),
+        Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
         ),
         Step(
             "process", "Record a legal process", Permission.RECORD_PROCESS, processes.record,
             "It is on record. Once counsel approved it, what it names is opened to the agency.",
-            Served, _is_closed, "Nobody here viewed these exhibits. They open against it alone.",
+            Served, is_closed, "Nobody here viewed these exhibits. They open against it alone.",
         ),
     )  # fmt: skip
 
@@ -209,6 +216,7 @@ class ReferralDesk(Desk):
         obligation = record.obligation
         return {
             "obligation": obligation,
+            "wants_reference": docket.wants_reference(record),
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(obligation.release),
             "withhold": law.withheld(obligation.withhold),
@@ -216,43 +224,51 @@ class ReferralDesk(Desk):
             "processes": record.processes.all(),
             "bundles": record.bundles.select_related("agency_key"),
             "attempts": record.attempts.all(),
+            "inquiries": record.inquiries.all(),
             "acknowledgement": Acknowledgement.objects.filter(referral=record)
             .select_related("client")
             .first(),
         }
 
 
-@admin.register(LegalProcess)
-class LegalProcessDesk(Desk):
-    """Legal processes: recorded by one person, approved by counsel."""
+@admin.register(InformationRequest)
+class InquiryDesk(Desk):
+    """What agencies ask about referrals of their own, under legal process."""
 
     seen_with = Permission.VIEW_MATTER
-    called = "Legal processes"
-    list_display = ("__str__", standing, at("received_at"), "recorded_by", "approved_by")
-    list_filter = ("state", "kind")
-    list_select_related = ("referral", "recorded_by", "approved_by")
-    search_fields = ("referral__number__exact", "reference__exact")
-    search_help_text = "The whole number of a referral, or the whole reference of the process."
+    called = "Requests of agencies"
+    list_display = ("number", "referral", "legal_process", standing, at("received_at"))
+    list_filter = ("state", "legal_process")
+    list_select_related = ("referral",)
+    search_fields = ("number__exact", "referral__number__exact")
+    search_help_text = "The whole number of a request or of a referral."
     shown = (
-        "referral", "kind", "reference", "issued_by", "received_at", "state", "recorded_at",
-        "recorded_by", "approved_at", "approved_by", "approved_because", "refused_at",
-        "refused_by", "refused_because", "answered_at",
+        "referral", "state", "asks", "classes", "legal_process", "process_reference", "text",
+        "client", "received_at", "answered_at", "answered_by", "refused_at", "refused_by", "reply",
     )  # fmt: skip
     steps = (
         Step(
-            "approve", "Approve", Permission.DECIDE_PROCESS, processes.approve,
-            "It is approved. What it names is opened to the agency, in a new bundle.",
-            is_open=_recorded_by_another,
+            "answer", "Answer", Permission.ANSWER_REQUEST, inquiries.answer,
+            "The request is answered. The agency reads it over the API.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Say what becomes of it. The data itself goes by the legal process alone.",
         ),
         Step(
-            "refuse", "Refuse", Permission.DECIDE_PROCESS, processes.refuse,
-            "It is refused. Nothing is opened.", is_open=_in(processes.State.RECORDED),
+            "refuse", "Refuse", Permission.ANSWER_REQUEST, inquiries.refuse,
+            "The request is refused. The agency reads why.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Refuse what is no request about this referral, such as an order to watch somebody.",
         ),
     )  # fmt: skip
 
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a request."""
+        return f"Request {record} about referral {record.referral}"
+
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return the exhibits that it asks for."""
-        return {"items": record.items.all()}
+        """Return the hold that a letter may ask to be extended."""
+        asked = record.referral.obligation.determination
+        return {"hold": Hold.objects.filter(determination=asked).first()}
 
 
 @admin.register(Agency)

@@ -64,7 +64,7 @@ def lay(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("compliance", "0010_decided_law"),
-        ("referrals", "0002_one_agency_answers_for_an_authority"),
+        ("referrals", "0004_external_reference"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
