@@ -148,6 +148,19 @@ def judge(texts: Texts) -> list[Verdict]:
     return [cases.judge(law, case) for case in cases.read(law, documents.cases_in(texts))]
 
 
+def passing(law: RuleSet, golden: Texts) -> frozenset[str]:
+    """Return which of these golden cases a law gives; found once per process."""
+    address = law.sha256, frozenset(golden.items())
+    if address not in _passing:
+        while len(_passing) >= MOST_READ:
+            del _passing[next(iter(_passing))]
+        _passing[address] = cases.passing(law, golden)
+    return _passing[address]
+
+
+_passing: dict[object, frozenset[str]] = {}
+
+
 def texts(release: Release) -> dict[str, str]:
     """Return the law of a release, without its golden cases: file name and text."""
     return documents.law_in(dump(release))
@@ -298,14 +311,23 @@ def _with_shipped(base: Release | None) -> Texts:
     shipped = documents.shipped()
     if base is None:
         return shipped.texts
-    address = jurisdictions.digest([base.manifest, shipped.sha256])
+    retired = _retired(base)
+    address = jurisdictions.digest([base.manifest, shipped.sha256, retired])
     if address not in _settled:
         before = versions(base)
         house = {key: each.text for key, each in before.items() if each.state == State.APPROVED}
-        merged = {**shipped.texts, **house}
-        fits = not house or _holds(merged)
+        follows = {key: text for key, text in shipped.texts.items() if key not in retired}
+        merged = {**follows, **house}
+        fits = not (house or retired) or _holds(merged)
         _settled[address] = merged if fits else {key: each.text for key, each in before.items()}
     return _settled[address]
+
+
+def _retired(base: Release) -> list[str]:
+    """Return the documents that the house took out of the law, and that a release is without."""
+    held = [entry["key"] for entry in base.manifest]
+    gone = RuleDocumentVersion.objects.filter(state=State.APPROVED, sha256=documents.NOTHING)
+    return sorted(set(gone.values_list("document__key", flat=True)) - {*held})
 
 
 def _holds(texts: Texts) -> bool:

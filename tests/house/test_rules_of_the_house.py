@@ -23,7 +23,7 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 VERBS = {
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
-    "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
+    "compliance/drafts.py": ["draft", "retire", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
