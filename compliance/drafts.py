@@ -302,7 +302,7 @@ def _reports(
         "test": {
             "count": Counter(verdict.status for verdict in verdicts),
             "differ": [vars(verdict) for verdict in verdicts if verdict.status == "differs"],
-            **cases.turned(releases.passing(before, told), passed),
+            **cases.turned(releases.passing(releases.dump(release), told), passed),
         },
         "diff": diff.changes(before, law),
         "replay": replay(law, stored),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import lru_cache
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -18,6 +19,7 @@ from compliance.roles import User
 
 MOST_READ = 16  # rule sets that a process keeps, each under one name or two
 Texts = Mapping[str, str]
+Entries = frozenset[tuple[str, str]]
 
 
 class Release(models.Model):
@@ -148,17 +150,14 @@ def judge(texts: Texts) -> list[Verdict]:
     return [cases.judge(law, case) for case in cases.read(law, documents.cases_in(texts))]
 
 
-def passing(law: RuleSet, golden: Texts) -> frozenset[str]:
-    """Return which of these golden cases a law gives; found once per process."""
-    address = law.sha256, frozenset(golden.items())
-    if address not in _passing:
-        while len(_passing) >= MOST_READ:
-            del _passing[next(iter(_passing))]
-        _passing[address] = cases.passing(law, golden)
-    return _passing[address]
+def passing(texts: Texts, golden: Texts) -> frozenset[str]:
+    """Return which of these golden cases the law in a set of documents gives."""
+    return _passing(frozenset(documents.law_in(texts).items()), frozenset(golden.items()))
 
 
-_passing: dict[object, frozenset[str]] = {}
+@lru_cache(MOST_READ)
+def _passing(law: Entries, golden: Entries) -> frozenset[str]:
+    return cases.passing(read(dict(law)), dict(golden))
 
 
 def texts(release: Release) -> dict[str, str]:
