@@ -1,5 +1,7 @@
 """Models: the index Django asks for, in the order a finding meets them."""
 
+from django.contrib.auth.models import Group
+
 from compliance import audit
 from compliance.audit.checkpoints import AuditCheckpoint, AuditCosignature, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
@@ -15,6 +17,7 @@ from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
+from compliance.transparency import TransparencyReport
 from compliance.vault.keys import FileKeyWrap
 from compliance.vault.uploads import Unclaimed
 
@@ -40,6 +43,7 @@ __all__ = [
     "RuleDocumentVersion",
     "Rung",
     "SubjectRequest",
+    "TransparencyReport",
     "Unclaimed",
     "User",
     "View",
@@ -47,7 +51,8 @@ __all__ = [
 ]
 
 # django-auditlog keeps the field diffs of what is evidential; words and names stay out of them.
-audit.watch(User, exclude=("password", "last_login"))
+audit.watch(User, exclude=("password", "last_login"), linked=("groups", "user_permissions"))
+audit.watch(Group, linked=("permissions",))
 audit.watch(Finding, exclude=("statement", "particulars"))
 audit.watch(Rung, exclude=("basis",))
 audit.watch(FactAssertion, exclude=("value", "source", "reason"))

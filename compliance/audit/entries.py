@@ -173,12 +173,17 @@ def record(
     return entry
 
 
-def watch(model: type[M], *, exclude: tuple[str, ...] = ()) -> type[M]:
-    """Let django-auditlog write the field diffs of `model`; words and bytes are left out."""
+def watch(
+    model: type[M], *, exclude: tuple[str, ...] = (), linked: tuple[str, ...] = ()
+) -> type[M]:
+    """Let django-auditlog write the field diffs of `model`; words and bytes are left out.
+
+    `linked` names the many-to-many fields whose links are watched as well.
+    """
     # Free text may name anybody. A BinaryField makes django-auditlog 3.4.1 crash on save.
     silent = (models.TextField, models.BinaryField)
     left_out = [field.name for field in model._meta.fields if isinstance(field, silent)]
-    auditlog.register(model, exclude_fields=[*exclude, *left_out])
+    auditlog.register(model, exclude_fields=[*exclude, *left_out], m2m_fields=set(linked))
     return model
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
+from test_traces import is_bare
 
 from compliance import (
     conflicts,
@@ -22,13 +23,16 @@ from compliance import (
     findings,
     jurisdictions,
     preservation,
+    readings,
     releases,
     requests,
+    roles,
 )
 from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.preservation import Hold
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, inquiries, receipts
 from referrals.inquiries import TaskingNotSupported
@@ -169,6 +173,16 @@ def _whole(pieces: Act) -> Act:
 
 # verb: how it is made ready, the event that it leaves, who is named
 VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
+    "roles.prove_again": (
+        lambda get: partial(roles.prove_again, by=get("ana")), "user.proved_again", "ana",
+    ),
+    "readings.show": (
+        lambda get: partial(readings.show, get("finding"), by=get("carla")),
+        "finding.shown", "carla",
+    ),
+    "readings.list_": (
+        lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
+    ),
     "findings.record": (
         lambda get: partial(
             findings.record,
@@ -328,3 +342,4 @@ class TestVerb:
         left = AuditEntry.objects.exclude(pk__in=before)
         assert [entry.event for entry in left if not DIFFS.fullmatch(entry.event)] == [event]
         assert {entry.actor_ref for entry in left} == {actor}
+        assert all(map(is_bare, left))
