@@ -28,6 +28,12 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ),
     ("logic.py", "_read", "seen > value", "seen >= value"): "equal values are answered before",
     ("logic.py", "_same", "return False", "return None"): "its callers ask whether it is so",
+    ("rules.py", "Rule", "False", "True"): "fields are read when the class is made, before the fault",
+    ("rules.py", "RuleSet.desks", "True", "False"): "that of any Member State will do",
+    ("rules.py", "RuleSet.desks", "'@' in name", "True"): "no rule can name the desks it adds",
+    ("rules.py", "Compiled.keeping", "len(about.named) > 1", "len(about.named) >= 1"): (
+        "what is kept is found anew each time; it is slower"
+    ),
     ("moments.py", "moment", "at > start", "at >= start"): "it is the first moment once more",
     ("moments.py", "later", "'DW'", "'DWx'"): "no unit is called x",
     ("release.py", "Release.barring", "''", "'x'"): "no record is called x either",

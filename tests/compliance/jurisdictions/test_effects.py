@@ -152,6 +152,16 @@ class TestSilence:
         parts = [(each["towards"], each["until"], each["because"]) for each in found["silence"]]
         assert parts == silences
 
+    @pytest.mark.parametrize(("other", "value"), [(False, True), (None, None)])
+    def test_kept_for_safety_assumes_what_the_other_facts_leave(
+        self, enact: Enact, other: bool | None, value: bool | None
+    ) -> None:
+        either = {"any": [OPEN, {"fact": "item.contains_csam", "is": True}]}
+        rules = enact({"xx-a": hushes(LIFTED, "public", when=either)})
+        known = {} if other is None else {"item.contains_csam": other}
+        assumed = {"fact": "order.extended", "as": value, "for": "xx-a"}
+        assert assumed in said(rules, known)["assumed"]
+
     def test_kept_for_safety_is_listed_with_what_it_assumes(self, enact: Enact) -> None:
         rules = enact({"xx-a": hushes(LIFTED, "public", when=OPEN)})
         assumed = {"fact": "order.extended", "as": True, "for": "xx-a"}
