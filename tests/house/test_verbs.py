@@ -32,6 +32,7 @@ from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.documents import RuleDocument
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, inquiries, receipts
@@ -68,6 +69,12 @@ def _draft(get: Get) -> Act:
     releases.current()
     text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
     return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _retire(get: Get) -> Act:
+    releases.current()
+    house = RuleDocument.objects.get(key="house.yaml")
+    return partial(drafts.retire, house, "It is not wanted.", by=get("carla"))
 
 
 def _submit(get: Get) -> Act:
@@ -226,6 +233,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
     "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
     "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.retire": (_retire, "ruledocumentversion.drafted", "carla"),
     "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
     "drafts.approve": (
         lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
@@ -259,6 +267,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
             determinations.decline, get("proposed"), because="A parody.", by=get("carla")
         ),
         "determination.declined", "carla",
+    ),
+    "preservation.extend": (
+        lambda get: partial(
+            preservation.extend, preservation.place(get("signed")), kept_until=None,
+            because="A letter came.", by=get("carla"),
+        ),
+        "hold.extended", "carla",
     ),
     "preservation.release": (_release, "hold.released", "carla"),
     "exports.export": (_export, "log.exported", "carla"),
