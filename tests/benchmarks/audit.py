@@ -9,8 +9,8 @@ pgbench, which shows the database alone.
 
 The sealer is compared with the plainest transaction there is, the change of one row: audit.md
 wants 100,000 entries a second on PostgreSQL, where stack.md saw 1,200 such transactions of one
-client. The whole verification is compared with a SHA-256 loop over the same public parts, in seconds
-of our own processor, as are the tree and its proofs, which need no database.
+client. The whole verification is compared with a SHA-256 loop over the same public parts, in
+seconds of our own processor, as are the tree and its proofs, which need no database.
 """
 
 import hashlib
