@@ -29,7 +29,7 @@ from compliance.models import (
 )
 from compliance.roles import Permission, User
 from referrals import agencies, docket
-from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
+from referrals.models import Agency, AgencyKey, LiaisonClient, Referral, Route
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
@@ -37,7 +37,7 @@ COUNTED = 100
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
     "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
-    "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
+    "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry"),
 }
@@ -254,6 +254,7 @@ def _to_approve(user: User) -> Pile:
             "added",
             "Client {0} of {0.agency}",
         ),
+        (Route.objects.filter(**added).select_related("agency"), "added", "Route {0}"),
     ]
     rows = [
         (getattr(each, f"{done}_at"), _approval(words.format(each), each, done, user))

@@ -15,8 +15,16 @@ from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket
-from referrals.models import Acknowledgement, Agency, AgencyKey, Bundle, LiaisonClient, Referral
+from referrals import agencies, clients, docket, routes
+from referrals.models import (
+    Acknowledgement,
+    Agency,
+    AgencyKey,
+    Bundle,
+    LiaisonClient,
+    Referral,
+    Route,
+)
 
 
 class NewAgency(Asking):
@@ -119,6 +127,27 @@ class Thumbprint(Asking):
     )
 
 
+class NewRoute(Asking):
+    """An address of the agency that its bundles, or notices of them, are sent to."""
+
+    way = forms.ChoiceField(label="Way", choices=routes.Way.choices)
+    address = forms.CharField(
+        label="Address",
+        help_text="https://HOST/PATH, the name of a folder, or a mailbox.",
+        required=False,
+    )
+
+
+class AddressHeard(Asking):
+    """The address as the agency read it out over another channel."""
+
+    address = forms.CharField(
+        label="Address",
+        help_text="Type what the agency reads out over the telephone, not what it sent.",
+        required=False,
+    )
+
+
 def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
 
@@ -212,6 +241,11 @@ class AgencyDesk(Desk):
             not_revoked, "With it the agency's program fetches and acknowledges its referrals.",
         ),
         Step(
+            "add-route", "Add a route", Permission.ENROL_AGENCY, routes.add,
+            "The route is on record. It counts once a second person approved it.", NewRoute,
+            not_revoked, "Without a route the agency collects its bundles at the liaison API.",
+        ),
+        Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, agencies.revoke,
             "The agency is revoked. Nothing more goes to it, and its clients cannot call.",
             Reasoned, not_revoked,
@@ -223,12 +257,16 @@ class AgencyDesk(Desk):
         return str(record.name)
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the agency's keys and clients."""
-        return (*record.keys.all(), *record.clients.all())
+        """Return the agency's keys, clients and routes."""
+        return (*record.keys.all(), *record.clients.all(), *record.routes.all())
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return the agency's keys and clients."""
-        return {"keys": record.keys.all(), "clients": record.clients.order_by("client_id")}
+        """Return the agency's keys, clients and routes."""
+        return {
+            "keys": record.keys.all(),
+            "clients": record.clients.order_by("client_id"),
+            "routes": record.routes.all(),
+        }
 
 
 @admin.register(AgencyKey)
@@ -288,3 +326,36 @@ class LiaisonClientDesk(Desk):
             "The client is revoked; its tokens end with it.", Reasoned, not_revoked,
         ),
     )  # fmt: skip
+
+
+@admin.register(Route)
+class RouteDesk(Desk):
+    """Where bundles are sent, for agencies that do not collect them at the liaison API."""
+
+    seen_with = Permission.VIEW_REGISTER
+    list_display = ("agency", "way", "environment", standing, "added_by", "approved_by")
+    list_filter = ("state", "way")
+    list_select_related = ("agency", "added_by", "approved_by")
+    search_fields = ("agency__authority__exact",)
+    search_help_text = "The whole name of an authority."
+    shown = (
+        "agency", "way", "address", "environment", "state", "added_at", "added_by",
+        "approved_at", "approved_by", "revoked_at", "revoked_by", "revoked_because",
+    )  # fmt: skip
+    steps = (
+        Step(
+            "approve", "Approve", Permission.APPROVE_AGENCY, routes.approve,
+            "The route is approved. What is owed to this agency is sent on it.", AddressHeard,
+            _added_by_another,
+        ),
+        Step(
+            "revoke", "Revoke", Permission.APPROVE_AGENCY, routes.revoke,
+            "The route is revoked. Nothing more is sent on it.", Reasoned, not_revoked,
+        ),
+    )  # fmt: skip
+
+    def row(self, record: Any, name: str) -> tuple[str, object]:
+        """Return one field; nobody can copy the address that is to be read out."""
+        label, value = super().row(record, name)
+        unheard = name == "address" and record.state == agencies.State.ADDED
+        return label, "shown once it is approved" if unheard else value

@@ -7,6 +7,7 @@ from referrals.clients import AccessToken, LiaisonClient, SeenOnce, StoredReply
 from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.receipts import Acknowledgement
+from referrals.routes import Route
 
 __all__ = [
     "AccessToken",
@@ -17,6 +18,7 @@ __all__ = [
     "Bundle",
     "LiaisonClient",
     "Referral",
+    "Route",
     "SealedHeader",
     "SeenOnce",
     "StoredReply",
@@ -26,6 +28,7 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
+audit.watch(Route, exclude=("address",))
 audit.watch(Referral)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))

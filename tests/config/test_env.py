@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,22 @@ class TestForms:
                 ["redis", "redis://", "memcached://localhost", "locmem"],
                 "redis://HOST:PORT/NUMBER, locmem:// or nothing",
             ),
+            (
+                lambda: env.networks(NAME),
+                [],
+                {"10.1.0.0/16, ::1": [ip_network("10.1.0.0/16"), ip_network("::1")], "": []},
+                ["10.1.0.1/16", "here"],
+                "networks such as 10.1.0.0/16",
+            ),
+            (
+                lambda: env.mail(NAME).hostname,
+                None,
+                {"smtps://u:p@mx.example.org:465": "mx.example.org", "smtp://[::1]": "::1"},
+                ["mx.example.org", "smtp://", "https://mx.example.org", "smtps://a/b"],
+                r"smtps:// or smtp\+starttls://USER:PASSWORD@HOST:PORT, or nothing",
+            ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache"],
+        ids=["choice", "count", "address", "origin", "broker", "cache", "networks", "mail"],
     )
     def test_are_kept(
         self,

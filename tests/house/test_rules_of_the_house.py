@@ -37,6 +37,7 @@ VERBS = {
         "revoke_key",
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
+    "referrals/routes.py": ["add", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/receipts.py": ["read", "collect", "acknowledge"],
 }

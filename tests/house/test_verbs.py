@@ -26,7 +26,7 @@ from compliance import (
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, receipts, routes
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -105,6 +105,16 @@ def _approve_client(get: Get) -> Act:
     client = _admit(get)()
     heard = clients.thumbprint(client)
     return partial(clients.approve, client, thumbprint_heard=heard, by=get("carla"))
+
+
+def _add_route(get: Get) -> Act:
+    address = "https://intake.agency.example.org/in"
+    return partial(routes.add, get("agency"), way="https", address=address, by=get("cleo"))
+
+
+def _approve_route(get: Get) -> Act:
+    route = _add_route(get)()
+    return partial(routes.approve, route, address=route.address, by=get("carla"))
 
 
 def _acknowledge(get: Get) -> Act:
@@ -229,6 +239,14 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "clients.revoke": (
         lambda get: partial(clients.revoke, get("lee"), because="Left.", by=get("carla")),
         "liaisonclient.revoked", "carla",
+    ),
+    "routes.add": (_add_route, "route.added", "cleo"),
+    "routes.approve": (_approve_route, "route.approved", "carla"),
+    "routes.revoke": (
+        lambda get: partial(
+            routes.revoke, _add_route(get)(), because="Moved.", by=get("carla")
+        ),
+        "route.revoked", "carla",
     ),
     "docket.withdraw": (
         lambda get: partial(docket.withdraw, get("entered"), because="Parody.", by=get("carla")),
