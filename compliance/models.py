@@ -14,6 +14,7 @@ from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.roles import User
 from compliance.vault.keys import FileKeyWrap
+from compliance.vault.uploads import Unclaimed
 
 __all__ = [
     "AuditCheckpoint",
@@ -34,6 +35,7 @@ __all__ = [
     "RuleDocument",
     "RuleDocumentVersion",
     "Rung",
+    "Unclaimed",
     "User",
     "View",
     "Work",
@@ -45,7 +47,7 @@ audit.watch(Finding, exclude=("statement", "particulars"))
 audit.watch(Rung, exclude=("basis",))
 audit.watch(FactAssertion, exclude=("value", "source", "reason"))
 audit.watch(ProviderProfile)
-audit.watch(Item, exclude=("name", "source_url"))
+audit.watch(Item, exclude=("name", "source_url", "source_account", "acquired_by"))
 audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from compliance import determinations, preservation, releases
+from compliance import determinations, evidence, preservation, releases
 from compliance.audit import checkpoints
 
 
@@ -22,6 +22,12 @@ def propose_due() -> None:
 def place_due() -> None:
     """Place the holds that are owed."""
     preservation.place_due()
+
+
+@shared_task(name="compliance.sweep_due")
+def sweep_due() -> None:
+    """Remove what uploads left behind."""
+    evidence.sweep_due()
 
 
 @shared_task(name="compliance.seal_log")

@@ -18,6 +18,7 @@ BELLS = {  # how often each rings, and in which queue
     "referrals.deliver_due": (EVERY_SECOND, "urgent"),
     "compliance.seal_log": (EVERY_SECOND, "default"),
     "referrals.sweep_due": (EVERY_HOUR, "bulk"),
+    "compliance.sweep_due": (EVERY_HOUR, "bulk"),
 }
 
 app = Celery("dutyline")

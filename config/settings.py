@@ -12,7 +12,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- where things are
 STATE_DIR = Path(env.text("DUTYLINE_STATE_DIR", str(BASE_DIR / "var")))  # embedded database, keys
-STORAGE = env.text("DUTYLINE_STORAGE", str(STATE_DIR / "evidence"))  # directory of sealed evidence
+STORAGE = env.storage("DUTYLINE_STORAGE", STATE_DIR / "evidence")  # directory or s3://bucket/prefix
 ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # or production
 SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
@@ -33,8 +33,6 @@ UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one ite
 
 if KEY_PROVIDERS != ["local"]:
     raise ImproperlyConfigured("DUTYLINE_KEY_PROVIDERS knows one provider: local.")
-if "://" in STORAGE:
-    raise ImproperlyConfigured("DUTYLINE_STORAGE wants a directory.")
 IN_PRODUCTION = ENVIRONMENT == "production"
 if IN_PRODUCTION and not BASE_URL.startswith("https://"):
     raise ImproperlyConfigured("DUTYLINE_BASE_URL wants https://HOST in production.")
@@ -127,10 +125,7 @@ EMAIL_TIMEOUT = 30  # seconds
 DEFAULT_FROM_EMAIL = MAIL_FROM
 CACHES = {"default": CACHE}
 STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
-    },
+    "default": env.store(STORAGE),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

@@ -1,6 +1,7 @@
 """Tasks: the doorbell of compliance's rooms; a doubled ring does nothing twice."""
 
 import pytest
+from django.utils import timezone
 
 from compliance import findings, tasks
 from compliance.audit import verification
@@ -10,6 +11,7 @@ from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import User
+from compliance.vault.uploads import Unclaimed
 
 
 class TestTakeInDue:
@@ -35,6 +37,15 @@ class TestPlaceDue:
         tasks.place_due()
         tasks.place_due()
         assert Hold.objects.count() == 1
+
+
+class TestSweepDue:
+    def test_sweeps_what_is_left_behind_once(self, db: None) -> None:
+        Unclaimed.objects.create(until=timezone.now())
+        tasks.sweep_due()
+        tasks.sweep_due()
+        assert not Unclaimed.objects.exists()
+        assert AuditEntry.objects.filter(event="upload.swept").count() == 1
 
 
 class TestSealLog:

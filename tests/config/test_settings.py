@@ -88,7 +88,9 @@ class TestVariables:
         [
             ("DUTYLINE_ENVIRONMENT", "prod", "wants one of development, production"),
             ("DUTYLINE_KEY_PROVIDERS", "local,aws", "knows one provider: local"),
-            ("DUTYLINE_STORAGE", "s3://bucket/prefix", "wants a directory"),
+            ("DUTYLINE_STORAGE", "gs://bucket", "wants a directory or s3://BUCKET/PREFIX"),
+            ("DUTYLINE_STORAGE", "s3://b/x", "wants a directory or s3://BUCKET/PREFIX"),
+            ("DUTYLINE_STORAGE", "", "wants a directory or s3://BUCKET/PREFIX"),
             ("DUTYLINE_DATABASE_URL", "dutyline", "wants sqlite:///PATH or"),
             ("DUTYLINE_BROKER_URL", "localhost", "wants amqp://"),
             ("DUTYLINE_CACHE_URL", "memcached://localhost", "wants redis://"),
@@ -103,6 +105,22 @@ class TestVariables:
     ) -> None:
         with pytest.raises(ImproperlyConfigured, match=f"^{name} {wanted}"):
             read(**{name: value})
+
+    @pytest.mark.parametrize(
+        ("where", "bucket", "prefix"),
+        [
+            ("s3://evidence", "evidence", ""),
+            ("s3://evidence/", "evidence", ""),
+            ("s3://duty.example.org/a/b/", "duty.example.org", "a/b"),
+        ],
+    )
+    def test_name_a_bucket_and_a_prefix(
+        self, read: Read, where: str, bucket: str, prefix: str
+    ) -> None:
+        assert read(DUTYLINE_STORAGE=where)["STORAGES"]["default"] == {
+            "BACKEND": "compliance.vault.bucket.Bucket",
+            "OPTIONS": {"bucket_name": bucket, "location": prefix},
+        }
 
     def test_believe_a_proxy_about_https_only_where_one_is_named(self, read: Read) -> None:
         found = read(DUTYLINE_TRUSTED_PROXIES="1")

@@ -47,7 +47,7 @@ UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
     "referrals/clients.py": "expired tokens and answers are swept",
-    "compliance/vault/uploads.py": "deletes a stored object, not a row",
+    "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",
 }

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, lifecycle, preservation, releases
+from compliance import determinations, evidence, lifecycle, preservation, releases
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket
@@ -24,6 +24,7 @@ ROOMS = (
     bundles.seal_due,
     delivery.deliver_due,
     clients.sweep_due,
+    evidence.sweep_due,
     checkpoints.seal_due,
 )
 
