@@ -159,8 +159,40 @@ class TestForms:
                 ["mx.example.org", "smtp://", "https://mx.example.org", "smtps://a/b"],
                 r"smtps:// or smtp\+starttls://USER:PASSWORD@HOST:PORT, or nothing",
             ),
+            (
+                lambda: env.link(NAME),
+                "",
+                {each: each for each in ("https://a.example.org/stamp", "http://[::1]:80/", "")},
+                ["a.example.org", "ftp://a", "https://", "https://u@a", "https://a b", "//a"],
+                "https://HOST/PATH or nothing",
+            ),
+            (
+                lambda: env.witnesses(NAME),
+                [],
+                {
+                    "": [],
+                    "w+1+A= https://w/a": [("w+1+A=", "https://w/a")],
+                    "w+1+A= https://w, v+2+B=\thttp://v,": [
+                        ("w+1+A=", "https://w"),
+                        ("v+2+B=", "http://v"),
+                    ],
+                },
+                ["w+1+A=", "https://w", "w+1+A= ftp://w", "w+1+A= https://u@w", "w x https://w"],
+                r"NAME\+ID\+KEY https://HOST/PATH, several with commas",
+            ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache", "networks", "mail"],
+        ids=[
+            "choice",
+            "count",
+            "address",
+            "origin",
+            "broker",
+            "cache",
+            "networks",
+            "mail",
+            "link",
+            "witnesses",
+        ],
     )
     def test_are_kept(
         self,

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("referrals", "0002_one_agency_answers_for_an_authority"),
+        ("referrals", "0004_external_reference"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
