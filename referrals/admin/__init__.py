@@ -1,7 +1,7 @@
 """Admin: the desk over referrals' rooms: the docket, the agencies and their keys."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -14,8 +14,10 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
-from compliance.roles import Permission, User
+from compliance.roles import Permission
 from referrals import agencies, clients, docket, inquiries, receipts, routes
+from referrals.admin.conditions import added_by_another, not_revoked, within
+from referrals.admin.ways import NewRoute
 from referrals.models import (
     Acknowledgement,
     Agency,
@@ -24,7 +26,6 @@ from referrals.models import (
     InformationRequest,
     LiaisonClient,
     Referral,
-    Route,
 )
 
 
@@ -128,17 +129,6 @@ class Thumbprint(Asking):
     )
 
 
-class NewRoute(Asking):
-    """An address of the agency that its bundles, or notices of them, are sent to."""
-
-    way = forms.ChoiceField(label="Way", choices=routes.Way.choices)
-    address = forms.CharField(
-        label="Address",
-        help_text="https://HOST/PATH, the name of a folder, or a mailbox.",
-        required=False,
-    )
-
-
 class Reply(Read):
     """What an agency is told about its request."""
 
@@ -146,16 +136,6 @@ class Reply(Read):
         label="What the agency is told",
         help_text="The agency reads these words. What it asks for never leaves through them.",
         widget=forms.Textarea(attrs={"rows": 3}),
-        required=False,
-    )
-
-
-class AddressHeard(Asking):
-    """The address as the agency read it out over another channel."""
-
-    address = forms.CharField(
-        label="Address",
-        help_text="Type what the agency reads out over the telephone, not what it sent.",
         required=False,
     )
 
@@ -177,17 +157,6 @@ class Reference(Read):
         )
 
 
-def _in(*states: str) -> Callable[[Any, User], bool]:
-    return lambda record, user: record.state in states
-
-
-def _added_by_another(record: Any, user: User) -> bool:
-    return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
-
-
-not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
-
-
 @admin.register(Referral)
 class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
@@ -206,16 +175,16 @@ class ReferralDesk(Desk):
             "withdraw", "Withdraw", Permission.CLOSE_REFERRAL, docket.withdraw,
             "The referral is withdrawn; the agency never gets it.",
             hint="The agency never gets it. What the law obliges to may then be owed still.",
-            is_open=_in(docket.State.ENTERED, docket.State.SEALED),
+            is_open=within(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
             "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
             receipts.note_reference, "The external reference is on record.", Reference,
-            _in(*receipts.REFERENCED),
+            within(*receipts.REFERENCED),
         ),
         Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
-            "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
+            "The referral is closed.", is_open=within(docket.State.ACKNOWLEDGED),
         ),
     )  # fmt: skip
 
@@ -260,13 +229,13 @@ class InquiryDesk(Desk):
         Step(
             "answer", "Answer", Permission.ANSWER_REQUEST, inquiries.answer,
             "The request is answered. The agency reads it over the API.", Reply,
-            _in(inquiries.State.RECEIVED),
+            within(inquiries.State.RECEIVED),
             "Say what becomes of it. The data itself goes by the legal process alone.",
         ),
         Step(
             "refuse", "Refuse", Permission.ANSWER_REQUEST, inquiries.refuse,
             "The request is refused. The agency reads why.", Reply,
-            _in(inquiries.State.RECEIVED),
+            within(inquiries.State.RECEIVED),
             "Refuse what is no request about this referral, such as an order to watch somebody.",
         ),
     )  # fmt: skip
@@ -299,7 +268,7 @@ class AgencyDesk(Desk):
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, agencies.approve,
             "The agency is approved. What is owed to it is entered next.", Asking,
-            _added_by_another, "What is owed to this authority goes to this agency from now on.",
+            added_by_another, "What is owed to this authority goes to this agency from now on.",
         ),
         Step(
             "add-key", "Add a key", Permission.ENROL_AGENCY, agencies.add_key,
@@ -357,7 +326,7 @@ class AgencyKeyDesk(Desk):
     steps = (
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, agencies.approve_key,
-            "The key is approved. Bundles can be sealed to it.", Fingerprint, _added_by_another,
+            "The key is approved. Bundles can be sealed to it.", Fingerprint, added_by_another,
         ),
         Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, agencies.revoke_key,
@@ -390,43 +359,10 @@ class LiaisonClientDesk(Desk):
     steps = (
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, clients.approve,
-            "The client is approved. It can call the liaison API.", Thumbprint, _added_by_another,
+            "The client is approved. It can call the liaison API.", Thumbprint, added_by_another,
         ),
         Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, clients.revoke,
             "The client is revoked; its tokens end with it.", Reasoned, not_revoked,
         ),
     )  # fmt: skip
-
-
-@admin.register(Route)
-class RouteDesk(Desk):
-    """Where bundles are sent, for agencies that do not collect them at the liaison API."""
-
-    seen_with = Permission.VIEW_REGISTER
-    list_display = ("agency", "way", "environment", standing, "added_by", "approved_by")
-    list_filter = ("state", "way")
-    list_select_related = ("agency", "added_by", "approved_by")
-    search_fields = ("agency__authority__exact",)
-    search_help_text = "The whole name of an authority."
-    shown = (
-        "agency", "way", "address", "environment", "state", "added_at", "added_by",
-        "approved_at", "approved_by", "revoked_at", "revoked_by", "revoked_because",
-    )  # fmt: skip
-    steps = (
-        Step(
-            "approve", "Approve", Permission.APPROVE_AGENCY, routes.approve,
-            "The route is approved. What is owed to this agency is sent on it.", AddressHeard,
-            _added_by_another,
-        ),
-        Step(
-            "revoke", "Revoke", Permission.APPROVE_AGENCY, routes.revoke,
-            "The route is revoked. Nothing more is sent on it.", Reasoned, not_revoked,
-        ),
-    )  # fmt: skip
-
-    def row(self, record: Any, name: str) -> tuple[str, object]:
-        """Return one field; nobody can copy the address that is to be read out."""
-        label, value = super().row(record, name)
-        unheard = name == "address" and record.state == agencies.State.ADDED
-        return label, "shown once it is approved" if unheard else value
