@@ -102,6 +102,21 @@ def words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
 
 
+def witnesses(name: str) -> list[tuple[str, str]]:
+    """Return the variable `name`, keys of witnesses with their addresses, as pairs."""
+    found = [tuple(each.split()) for each in words(name)]
+    if not all(len(pair) == 2 and re.fullmatch(r"https?://[^\s?#@]+", pair[1]) for pair in found):
+        raise ImproperlyConfigured(
+            f"{name} wants NAME+ID+KEY https://HOST/PATH, several with commas."
+        )
+    return [(key, url) for key, url in found]
+
+
+def link(name: str) -> str:
+    """Return the variable `name`, an address on the web with its path, or nothing."""
+    return _matching(name, "", r"(https?://[^\s?#@]+)?", "https://HOST/PATH or nothing")
+
+
 def secret(name: str, kept_in: Path) -> str:
     """Return the secret `name`, or the one kept in a file of ours, made at the first start."""
     if value := text(name, ""):

@@ -18,7 +18,7 @@ from django.utils.text import capfirst
 from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
-from compliance import determinations, facts, findings, lifecycle, releases
+from compliance import determinations, facts, findings, lifecycle, releases, requests
 from compliance.models import (
     ConflictDecision,
     Determination,
@@ -28,15 +28,24 @@ from compliance.models import (
     RuleDocumentVersion,
 )
 from compliance.roles import Permission, User
-from referrals import agencies, docket
-from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
+from referrals import agencies, docket, inquiries
+from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
-    "Matters": ("Finding", "Item", "Determination", "ConflictDecision", "Hold", "Referral"),
+    "Matters": (
+        "Finding",
+        "Item",
+        "Determination",
+        "ConflictDecision",
+        "Hold",
+        "Referral",
+        "InformationRequest",
+        "SubjectRequest",
+    ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry"),
@@ -86,7 +95,7 @@ class DeskSite(AdminSite):
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
-                _to_sign(), _to_close(), *piles,
+                _to_sign(), _to_answer(), _of_people(), _to_close(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -220,6 +229,30 @@ def _to_close() -> Pile:
         for each in waiting.order_by("acknowledged_at", "id")[:SHOWN]
     )
     return _pile("To be closed", "No acknowledged referral is open.", waiting, rows)
+
+
+def _to_answer() -> Pile:
+    waiting = inquiries.waiting().select_related("referral__agency")
+    rows = (Row(f"Request {each}", _page(each), _asked(each)) for each in waiting[:SHOWN])
+    return _pile("Asked by agencies", "No agency waits for an answer.", waiting, rows)
+
+
+def _asked(request: InformationRequest) -> str:
+    return f"from {request.referral.agency.name}, received {_ago(request.received_at)}"
+
+
+def _of_people() -> Pile:
+    waiting = requests.waiting()
+    rows = (
+        Row(
+            f"Request {each}",
+            _page(each),
+            f"for {each.kind}, {each.state}, {_when(each.due_at)}",
+            _share(each.received_at, each.due_at),
+        )
+        for each in waiting[:SHOWN]
+    )
+    return _pile("Asked by people", "No person waits for an answer.", waiting, rows)
 
 
 def _to_release(user: User) -> Pile:

@@ -13,10 +13,18 @@ from django.http import HttpRequest
 from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
-from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
+from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket
-from referrals.models import Acknowledgement, Agency, AgencyKey, Bundle, LiaisonClient, Referral
+from referrals import agencies, clients, docket, inquiries, receipts
+from referrals.models import (
+    Acknowledgement,
+    Agency,
+    AgencyKey,
+    Bundle,
+    InformationRequest,
+    LiaisonClient,
+    Referral,
+)
 
 
 class NewAgency(Asking):
@@ -119,6 +127,34 @@ class Thumbprint(Asking):
     )
 
 
+class Reply(Read):
+    """What an agency is told about its request."""
+
+    reply = forms.CharField(
+        label="What the agency is told",
+        help_text="The agency reads these words. What it asks for never leaves through them.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+    )
+
+
+class Reference(Read):
+    """The number under which the agency keeps a referral; its own word is put before counsel."""
+
+    external_ref = forms.CharField(
+        label="External reference",
+        help_text="The number that the agency gave, such as the CAS number in South Africa.",
+        required=False,
+    )
+
+    def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        said = Acknowledgement.objects.filter(referral=record).first()
+        self.fields["external_ref"].initial = record.external_ref or (
+            said.agency_reference if said else ""
+        )
+
+
 def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
 
@@ -151,6 +187,11 @@ class ReferralDesk(Desk):
             is_open=_in(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
+            "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
+            receipts.note_reference, "The external reference is on record.", Reference,
+            _in(*receipts.REFERENCED),
+        ),
+        Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
         ),
@@ -165,15 +206,52 @@ class ReferralDesk(Desk):
         obligation = record.obligation
         return {
             "obligation": obligation,
+            "wants_reference": docket.wants_reference(record),
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(obligation.release),
             "withhold": law.withheld(obligation.withhold),
             "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),
             "attempts": record.attempts.all(),
+            "inquiries": record.inquiries.all(),
             "acknowledgement": Acknowledgement.objects.filter(referral=record)
             .select_related("client")
             .first(),
         }
+
+
+@admin.register(InformationRequest)
+class InquiryDesk(Desk):
+    """What agencies ask about referrals of their own, under legal process."""
+
+    seen_with = Permission.VIEW_MATTER
+    called = "Requests of agencies"
+    list_display = ("number", "referral", "legal_process", standing, at("received_at"))
+    list_filter = ("state", "legal_process")
+    list_select_related = ("referral",)
+    search_fields = ("number__exact", "referral__number__exact")
+    search_help_text = "The whole number of a request or of a referral."
+    shown = (
+        "referral", "state", "asks", "classes", "legal_process", "process_reference", "text",
+        "client", "received_at", "answered_at", "answered_by", "refused_at", "refused_by", "reply",
+    )  # fmt: skip
+    steps = (
+        Step(
+            "answer", "Answer", Permission.ANSWER_REQUEST, inquiries.answer,
+            "The request is answered. The agency reads it over the API.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Say what becomes of it. The data itself goes by the legal process alone.",
+        ),
+        Step(
+            "refuse", "Refuse", Permission.ANSWER_REQUEST, inquiries.refuse,
+            "The request is refused. The agency reads why.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Refuse what is no request about this referral, such as an order to watch somebody.",
+        ),
+    )  # fmt: skip
+
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a request."""
+        return f"Request {record} about referral {record.referral}"
 
 
 @admin.register(Agency)

@@ -6,9 +6,9 @@ from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from compliance import audit, determinations, lifecycle, roles
+from compliance import audit, determinations, lifecycle, releases, roles
 from compliance.determinations import Determination, Obligation
-from compliance.errors import Stale, WrongState
+from compliance.errors import Refused, Stale, WrongState
 from compliance.findings import reference
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
@@ -17,6 +17,10 @@ from referrals.agencies import Agency
 
 IN_FORCE = {"determination__state": determinations.State.SIGNED, "is_accepted": True}
 URGENT = F("due_at").asc(nulls_last=True)  # what has no due date can wait
+
+
+class ReferenceMissing(Refused):
+    """The law wants the number that the agency gave. Note it as the external reference first."""
 
 
 class State(models.TextChoices):
@@ -58,6 +62,9 @@ class Referral(models.Model):
     delivered_at = models.DateTimeField(null=True)
     first_read_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
+    external_ref = models.CharField(
+        max_length=100, blank=True, help_text="The number that the agency gave it."
+    )
     closed_at = models.DateTimeField(null=True)
     closed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     closed_because = models.TextField(blank=True)
@@ -122,9 +129,19 @@ def withdraw(referral: Referral, *, because: str, version: int | None = None, by
 
 @audit.attributed
 def close(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
-    """Close a referral that its agency acknowledged."""
+    """Close a referral that its agency acknowledged, under its number where the law wants one."""
     roles.require(by, Permission.CLOSE_REFERRAL)
+    _require_reference(Referral.objects.get(pk=referral.pk))
     return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
+
+
+def wants_reference(referral: Referral) -> bool:
+    """Tell whether a law that asks for a referral wants the number that the agency gave it."""
+    asked = {*referral.obligation.because}
+    return any(
+        each["reason"] == "external_reference" and asked & {*each["because"]}
+        for each in referral.obligation.determination.result["human"]
+    )
 
 
 def require_owed(referral: Referral) -> Referral:
@@ -197,6 +214,14 @@ def _following() -> QuerySet[Referral]:
 
 def _continuing(referral: Referral) -> Obligation:
     return Obligation.objects.get(chain=referral.obligation.chain, **IN_FORCE)
+
+
+def _require_reference(referral: Referral) -> None:
+    if wants_reference(referral) and not referral.external_ref:
+        said = releases.rules().vocabulary.reasons["external_reference"]
+        raise ReferenceMissing(
+            f"{referral} stays open: {said}. Note it as the external reference, then close."
+        )
 
 
 def overdue() -> QuerySet[Referral]:

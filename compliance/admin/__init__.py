@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks
+from compliance.admin import law, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -42,6 +42,7 @@ from compliance.models import (
     Release,
     RuleDocument,
     RuleDocumentVersion,
+    SubjectRequest,
     Work,
 )
 from compliance.roles import Permission, User
@@ -282,3 +283,4 @@ admin.site.register(Item, ItemDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)
+admin.site.register(SubjectRequest, subjects.SubjectRequestDesk)

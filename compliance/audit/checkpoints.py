@@ -3,16 +3,18 @@
 The sealer alone writes here, and signs nothing that does not continue what it signed before.
 """
 
-from functools import cache
+from functools import lru_cache
 
+from django.conf import settings
 from django.db import connection, models, transaction
 
-from compliance.audit import notes, signing, tree
+from compliance.audit import notes, signing, tree, witnesses
 from compliance.audit.entries import AuditEntry
 from compliance.audit.notes import BadNote, Checkpoint
 from compliance.errors import Tampered, WrongState
 
 BATCH = 4096
+_TILES = 4096  # 32 MiB
 _LOCK = int.from_bytes(b"dutyseal")
 # On SQLite the transaction itself began IMMEDIATE: nobody else writes.
 _WAITS = {"postgresql": f"SELECT pg_advisory_xact_lock({_LOCK})", "sqlite": "SELECT 1"}
@@ -62,12 +64,63 @@ class AuditCheckpoint(models.Model):
         return f"checkpoint {self.size}"
 
 
+class AuditCosignature(models.Model):
+    """The line in which a witness cosigned a state: it saw nothing that contradicts it."""
+
+    checkpoint = models.ForeignKey(AuditCheckpoint, models.PROTECT, related_name="cosignatures")
+    witness = models.CharField(max_length=200)
+    line = models.TextField()
+
+    class Meta:
+        default_permissions = ()
+        ordering = ["witness"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["witness", "checkpoint"], name="witness_cosigns_a_state_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.checkpoint} cosigned by {self.witness}"
+
+
 # --- what is sealed
 
 
 def latest() -> AuditCheckpoint | None:
     """Return the newest signed state, or None before the first sealing."""
     return AuditCheckpoint.objects.order_by("-size").first()
+
+
+def published() -> AuditCheckpoint | None:
+    """Return the newest state that as many witnesses cosigned as the settings want."""
+    if not settings.WITNESS_QUORUM:
+        return latest()
+    seen = AuditCosignature.objects.filter(witness__in=witnesses.names())
+    sizes = seen.order_by("-checkpoint_id").values_list("checkpoint_id")
+    enough = sizes.annotate(how_many=models.Count("id")).filter(
+        how_many__gte=settings.WITNESS_QUORUM
+    )
+    newest = enough.first()
+    return AuditCheckpoint.objects.get(size=newest[0]) if newest else None
+
+
+def last_cosigned(witness: str) -> AuditCosignature | None:
+    """Return what this witness cosigned last."""
+    rows = AuditCosignature.objects.filter(witness=witness).select_related("checkpoint")
+    return rows.order_by("-checkpoint_id").first()
+
+
+def published_note() -> str | None:
+    """Return the published state as a note with all its cosignatures."""
+    signed = published()
+    return cosigned(signed) if signed else None
+
+
+def cosigned(signed: AuditCheckpoint) -> str:
+    """Return a state as a note with all its cosignatures."""
+    lines = signed.cosignatures.all() if settings.WITNESSES else []
+    return signed.note + "".join(each.line for each in lines)
 
 
 def tile(level: int, n: int, width: int = tree.WIDTH) -> bytes:
@@ -85,17 +138,20 @@ def stored(level: int, n: int) -> bytes:
 
 
 def reader() -> tree.At:
-    """Read the tree from its tiles, each once."""
-    return tree.reader(cache(stored))
+    """Read the tree from its tiles; those that are asked for again and again are read once."""
+    return tree.reader(lru_cache(maxsize=_TILES)(stored))
 
 
 def receipt(entry: AuditEntry) -> str:
-    """Return the proof that `entry` is in the log, under the newest signed state."""
-    leaf, signed = AuditLeaf.objects.filter(entry=entry).first(), latest()
-    if leaf is None or signed is None:
+    """Return the proof that `entry` is in the log, under the published state if it holds it."""
+    leaf = AuditLeaf.objects.filter(entry=entry).first()
+    if leaf is None:
         raise WrongState(f"{entry} is not sealed into the log yet; ask again in a moment.")
+    signed = published()
+    if signed is None or signed.size <= leaf.idx:
+        signed = AuditCheckpoint.objects.latest()
     hashes = tree.inclusion_proof(leaf.idx, signed.size, reader())
-    return notes.write_proof(leaf.idx, hashes, signed.note)
+    return notes.write_proof(leaf.idx, hashes, cosigned(signed))
 
 
 def consistency(first: int, second: int) -> list[bytes]:

@@ -80,5 +80,9 @@ def keep_head(note: str, size: int) -> None:
 
 def sign(size: int, root: bytes) -> str:
     """Return the signed note of a state of the log."""
-    text = Checkpoint(settings.LOG_ORIGIN, size, root).text
+    return sign_text(Checkpoint(settings.LOG_ORIGIN, size, root).text)
+
+
+def sign_text(text: str) -> str:
+    """Return a note over another text, whose first line must not be the log's own name."""
     return notes.sign(text, settings.LOG_ORIGIN, _key())

@@ -1,14 +1,23 @@
 """Verification: is the log whole, and still the one that was signed?"""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 
+from django.conf import settings
 from django.db.models import Exists, OuterRef, Subquery
 
-from compliance.audit import checkpoints, notes, signing, tree
+from compliance.audit import checkpoints, notes, signing, timestamps, tree, witnesses
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf
 from compliance.audit.entries import AuditEntry, AuditOutbox, fault
 from compliance.audit.notes import Checkpoint
+from compliance.audit.witnesses import Witness
+
+OnTheWay = Callable[[int, int], object]
+
+
+def _quietly(done: int, size: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,9 @@ class Report:
     unsealed: int
     first_bad: int | None = None
     problem: str | None = None
+    cosigned: dict[str, int] = field(default_factory=dict)  # per witness, up to which size
+    wanted: int = 0  # cosignatures that make a state a published one
+    stamped: str | None = None  # until when an authority says that the log existed
 
     @property
     def good(self) -> bool:
@@ -35,27 +47,36 @@ class _Bad(Exception):
         super().__init__(problem)
 
 
-def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
-    """Check the log from index `since` on, and against an outside `checkpoint` if there is one."""
+def verify(
+    *, since: int = 0, checkpoint: str | None = None, on_the_way: OnTheWay = _quietly
+) -> Report:
+    """Check the log from index `since` on, and against an outside `checkpoint` if there is one.
+
+    `on_the_way` is told now and then how many entries are checked, and of how many.
+    """
     size, unsealed = 0, AuditOutbox.objects.count()
     try:
         # The head first: it follows its state, so what is read after it is not behind it.
         head, signed = signing.head(), checkpoints.latest()
         size = signed.size if signed else 0
-        root = _verify(signed, head, since, checkpoint)
+        root = _verify(signed, head, since, checkpoint, on_the_way)
     except _Bad as bad:
         return Report(size, "", unsealed, bad.index, str(bad))
     except ValueError as error:
         return Report(size, "", unsealed, None, str(error))
-    return Report(size, root.hex(), unsealed)
+    return Report(size, root.hex(), unsealed, None, None, *_anchored())
 
 
 def _verify(
-    signed: AuditCheckpoint | None, head: Checkpoint | None, since: int, checkpoint: str | None
+    signed: AuditCheckpoint | None,
+    head: Checkpoint | None,
+    since: int,
+    checkpoint: str | None,
+    on_the_way: OnTheWay,
 ) -> bytes:
     size = signed.size if signed else 0
     # 1. Each entry still says what its leaf was made of, and the tiles hold exactly these leaves.
-    _check_leaves(min(since, size) // tree.WIDTH * tree.WIDTH, size)
+    _check_leaves(min(since, size) // tree.WIDTH * tree.WIDTH, size, on_the_way)
     # 2. The tree is the one that was signed last.
     root = _check_signed(signed) if signed else tree.EMPTY
     # 3. It continues the head kept outside the database, and the checkpoint handed in.
@@ -65,10 +86,14 @@ def _verify(
         checkpoints.continues(notes.open_checkpoint(checkpoint, signing.verifier()), size)
     # 4. What waits for the sealer is whole, and no entry came in past the writer.
     _check_unsealed()
+    # 5. What witnesses and the time-stamping authority signed last is this log.
+    for witness in witnesses.policy():
+        _check_cosigned(witness, size)
+    _check_stamped()
     return root
 
 
-def _check_leaves(start: int, size: int) -> None:
+def _check_leaves(start: int, size: int, on_the_way: OnTheWay) -> None:
     made: dict[tuple[int, int], bytes] = {}  # the tiles that are not yet full
 
     def read(level: int, n: int) -> bytes:
@@ -79,6 +104,7 @@ def _check_leaves(start: int, size: int) -> None:
         made.update(tree.append(first, hashes, read))
         for at in [at for at, data in made.items() if len(data) == tree.WIDTH * tree.HASH]:
             _check_tile(*at, made.pop(at))
+        on_the_way(min(first + checkpoints.BATCH, size), size)
     for at, data in made.items():
         _check_tile(*at, data)
 
@@ -136,3 +162,29 @@ def _check_unsealed() -> None:
     stray = AuditEntry.objects.filter(~Exists(leaves), ~Exists(outbox)).order_by("pk").first()
     if stray:
         raise _Bad(f"Entry {stray.pk} came in past the writer: it has no leaf and owes none.")
+
+
+def _check_cosigned(witness: Witness, size: int) -> None:
+    row = checkpoints.last_cosigned(witness.name)
+    if row is None:
+        return
+    note = row.checkpoint.note + row.line
+    try:
+        notes.open_note(note, witness.key)
+        checkpoints.continues(notes.open_checkpoint(note, signing.verifier()), size)
+    except ValueError as error:
+        raise _Bad(f"What {witness.name} cosigned at size {row.checkpoint_id}: {error}") from error
+
+
+def _check_stamped() -> None:
+    stamp = timestamps.last()
+    if stamp and settings.TIMESTAMP_ROOTS and (problem := timestamps.fault(stamp)):
+        raise _Bad(f"The state of {stamp.checkpoint_id} entries {problem}.")
+
+
+def _anchored() -> tuple[dict[str, int], int, str | None]:
+    """Say up to where each witness cosigned, how many are wanted, and the last time-stamp."""
+    rows = {name: checkpoints.last_cosigned(name) for name in witnesses.names()}
+    cosigned = {name: row.checkpoint_id if row else 0 for name, row in rows.items()}
+    stamp = timestamps.last()
+    return cosigned, settings.WITNESS_QUORUM, stamp.stamped_at.isoformat() if stamp else None

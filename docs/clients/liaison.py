@@ -5,6 +5,7 @@
     liaison.py --base https://… --client-id … --key liaison.pem list
     liaison.py … read ID | download ID --out FILE | acknowledge ID --reference TEXT
     liaison.py … receipt ID --out FILE
+    liaison.py … ask ID --process NAME --number TEXT (--for CLASS,CLASS | --keep) | asked ID
 
 It proves who it is with an Ed25519 key that never leaves the file, and gets a token of five
 minutes that is of no use without that key (RFC 7523, RFC 9449).
@@ -106,8 +107,9 @@ def sign(key, header, claims):
 class Service:
     """The API, as one client with one key sees it."""
 
-    def __init__(self, base, client_id, key):
+    def __init__(self, base, client_id, key, states=None):
         self.base, self.client_id, self.key = base.rstrip("/"), client_id, key
+        self.states = states and Path(states)
         self._token, self._until = None, 0.0
         parts = urllib.parse.urlsplit(base)
         if parts.scheme != "https" and (parts.scheme, parts.hostname) not in AT_HOME:
@@ -134,14 +136,17 @@ class Service:
             }
             body = urllib.parse.urlencode(form).encode()
             request = urllib.request.Request(url, body, {"DPoP": self.proof("POST", url)})
-            answer = answered(request)
+            answer = answered(opened(request))
             self._token = answer["access_token"]
             self._until = time.monotonic() + answer["expires_in"]
         return self._token
 
     def open(self, method, url, headers=None, body=None):
         """Send one proven request and return the open reply."""
-        return opened(self.request(method, url, headers, body))
+        reply = opened(self.request(method, url, headers, body))
+        if self.states and "Log-Checkpoint" in reply.headers:
+            remember(self.states, reply.headers["Log-Checkpoint"])
+        return reply
 
     def request(self, method, url, headers=None, body=None):
         """Return one request with token and proof, which go to the service and nowhere else."""
@@ -161,7 +166,7 @@ class Service:
 
     def json(self, method, url, headers=None, body=None):
         """Send one proven request and return what it answers, as data."""
-        return answered(self.request(method, url, headers, body))
+        return answered(self.open(method, url, headers, body))
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -171,9 +176,9 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
         """Refuse."""
 
 
-def answered(request):
-    """Send a request and return what it answers, as data."""
-    with opened(request) as reply:
+def answered(reply):
+    """Return what a reply says, as data."""
+    with reply:
         try:
             return json.load(reply)
         except ValueError:
@@ -191,12 +196,29 @@ def opened(request):
         raise Failed(f"The service cannot be reached: {error.reason}") from None
 
 
+def remember(folder, header):
+    """Keep a signed state of the log as `checkpoint-SIZE`: a second one of that size is a fraud."""
+    try:
+        note = base64.b64decode(header, validate=True)
+        size = int(note.split(b"\n")[1])
+    except (ValueError, IndexError):
+        raise Failed("Log-Checkpoint is no checkpoint.") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"checkpoint-{size}"
+    # Witnesses may cosign it later: what the log signed comes before the empty line.
+    if path.exists() and path.read_bytes().partition(b"\n\n")[0] != note.partition(b"\n\n")[0]:
+        (folder / f"checkpoint-{size}.other").write_bytes(note)
+        raise Failed(f"The log shows two states of {size} entries. Keep {folder}: it proves that.")
+    path.write_bytes(note)
+
+
 def refusal(status, body):
     """Return a refusal (RFC 9457) as one line."""
     try:
         told = json.loads(body)
-        return f"{status} {told['code']}: {told['detail']}"
-    except (ValueError, KeyError, TypeError):
+        where = told.get("legal_process_url")
+        return f"{status} {told['code']}: {told['detail']}{f' {where}' if where else ''}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"{status}: the service did not say why."
 
 
@@ -259,15 +281,34 @@ def acknowledge(service, asked):
     """Say that you have the bundle, under your own reference."""
     referral = service.json("GET", service.url(asked.id))
     said = {"agency_reference": asked.reference, "receipt_sha256": referral["bundle"]["sha256"]}
-    body = compact(said)
+    say(service, referral, "/acknowledge", said)
+
+
+def ask(service, asked):
+    """Ask, under legal process, for what a referral withholds, or that it be kept."""
+    said = {"asks": "preservation" if asked.keep else "data", "text": asked.text}
+    said |= {"classes": [] if asked.keep else asked.wanted.split(",")}
+    said |= {"legal_process": asked.process, "process_reference": asked.number}
+    referral = service.json("GET", service.url(asked.id))
+    say(service, referral, "/information-requests", said)
+
+
+def say(service, referral, part, said):
+    """Send what you say about a referral as you read it, and print what is on record of it."""
+    url, body = service.url(referral["id"], part), compact(said)
     headers = {
         "Content-Type": "application/json",
         "If-Match": f'"{referral["version"]}"',
-        # The same words for the same referral are the same act, however often they are sent.
-        "Idempotency-Key": hashlib.sha256(asked.id.encode() + body).hexdigest(),
+        # The same words at the same address are the same act, however often they are sent.
+        "Idempotency-Key": hashlib.sha256(url.encode() + body).hexdigest(),
     }
-    done = service.json("POST", service.url(asked.id, "/acknowledge"), headers, body)
-    print(json.dumps(done, indent=1))
+    print(json.dumps(service.json("POST", url, headers, body), indent=1))
+
+
+def asked_before(service, asked):
+    """Print what you asked about a referral, and what you were answered, as JSON."""
+    told = service.json("GET", service.url(asked.id, "/information-requests"))
+    print(json.dumps(told["items"], indent=1))
 
 
 def receipt(service, asked):
@@ -285,16 +326,24 @@ def parser():
     top.add_argument("--base", help="address of the service, such as https://duty.example.org")
     top.add_argument("--client-id", help="the name under which you were admitted")
     top.add_argument("--key", required=True, help="file of your private key")
+    top.add_argument("--states", help="folder in which to keep the states of the log that it shows")
     verbs = top.add_subparsers(dest="verb", required=True)
     verbs.add_parser("keygen", help="make a key")
     verbs.add_parser("list", help="list referrals").add_argument("--unread", action="store_true")
-    for name in ("read", "download", "acknowledge", "receipt"):
+    for name in ("read", "download", "acknowledge", "receipt", "ask", "asked"):
         verb = verbs.add_parser(name)
         verb.add_argument("id", metavar="ID")
         if name in ("download", "receipt"):
             verb.add_argument("--out", metavar="FILE", required=True)
         if name == "acknowledge":
             verb.add_argument("--reference", metavar="TEXT", required=True)
+        if name == "ask":
+            verb.add_argument("--process", metavar="NAME", required=True)
+            verb.add_argument("--number", metavar="TEXT", required=True)
+            verb.add_argument("--text", default="")
+            either = verb.add_mutually_exclusive_group(required=True)
+            either.add_argument("--for", metavar="CLASS,CLASS", dest="wanted")
+            either.add_argument("--keep", action="store_true")
     return top
 
 
@@ -310,12 +359,14 @@ def main(arguments=None):
         "download": download,
         "acknowledge": acknowledge,
         "receipt": receipt,
+        "ask": ask,
+        "asked": asked_before,
     }
     try:
         if asked.verb == "keygen":
             keygen(asked)
         else:
-            service = Service(asked.base, asked.client_id, load_key(asked.key))
+            service = Service(asked.base, asked.client_id, load_key(asked.key), asked.states)
             verbs[asked.verb](service, asked)
     except (Failed, OSError) as error:
         print(error, file=sys.stderr)

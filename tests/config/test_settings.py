@@ -68,6 +68,7 @@ class TestProduction:
             ({"DUTYLINE_BASE_URL": "http://duty.example.org"}, "wants https://HOST in production"),
             ({"DUTYLINE_ALLOWED_HOSTS": "a,*"}, r"wants names in production, not \*"),
             ({"DUTYLINE_SECRET_KEY": "x" * 49}, "wants 50 characters or more in production"),
+            ({"DUTYLINE_WITNESSES": "w+1+A= http://w"}, "wants https:// in production"),
             (
                 {"DUTYLINE_LOG_ORIGIN": "localhost/log"},
                 "wants the log's lasting name in production",
@@ -95,9 +96,13 @@ class TestVariables:
             ("DUTYLINE_BROKER_URL", "localhost", "wants amqp://"),
             ("DUTYLINE_CACHE_URL", "memcached://localhost", "wants redis://"),
             ("DUTYLINE_BASE_URL", "duty.example.org", "wants http://HOST or https://HOST"),
+            ("DUTYLINE_LEGAL_PROCESS_URL", "our office", "wants https://HOST/PATH or nothing"),
             ("DUTYLINE_LOG_ORIGIN", "https://duty.example.org/log", "wants HOST/NAME"),
             ("DUTYLINE_TRUSTED_PROXIES", "one", "wants a whole number"),
             ("DUTYLINE_UPLOAD_LIMIT", "4GiB", "wants a whole number"),
+            ("DUTYLINE_WITNESSES", "wanda", "wants NAME"),
+            ("DUTYLINE_WITNESS_QUORUM", "1", "wants no more than there are witnesses"),
+            ("DUTYLINE_TIMESTAMP_URL", "stamps.example.org", "wants https://HOST/PATH"),
         ],
     )
     def test_stop_the_start_by_name_when_malformed(
@@ -105,6 +110,15 @@ class TestVariables:
     ) -> None:
         with pytest.raises(ImproperlyConfigured, match=f"^{name} {wanted}"):
             read(**{name: value})
+
+    def test_want_certificates_beside_a_time_stamping_authority(
+        self, read: Read, tmp_path: Path
+    ) -> None:
+        url = {"DUTYLINE_TIMESTAMP_URL": "https://stamps.example.org"}
+        with pytest.raises(ImproperlyConfigured, match=r"^DUTYLINE_TIMESTAMP_ROOTS wants a file"):
+            read(**url)
+        (tmp_path / "roots.pem").touch()
+        assert read(**url, DUTYLINE_TIMESTAMP_ROOTS=str(tmp_path / "roots.pem"))
 
     @pytest.mark.parametrize(
         ("where", "bucket", "prefix"),

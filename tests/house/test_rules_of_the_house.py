@@ -21,6 +21,8 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 
 # Verbs of people: the module, and what they are called there.
 VERBS = {
+    "compliance/roles.py": ["prove_again"],
+    "compliance/readings.py": ["show", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
@@ -28,6 +30,8 @@ VERBS = {
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],
+    "compliance/requests.py": ["record", "answer"],
+    "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
         "enrol",
         "approve",
@@ -38,7 +42,8 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
-    "referrals/receipts.py": ["read", "collect", "acknowledge"],
+    "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
 # Writes that django-auditlog does not see, and why each is right.

@@ -9,7 +9,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, evidence, lifecycle, preservation, releases
+from compliance import (
+    anchors,
+    determinations,
+    evidence,
+    lifecycle,
+    preservation,
+    releases,
+    requests,
+)
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket
@@ -20,12 +28,15 @@ ROOMS = (
     releases.take_in_due,
     determinations.propose_due,
     preservation.place_due,
+    requests.weigh_due,
     docket.enter_due,
     bundles.seal_due,
     delivery.deliver_due,
     clients.sweep_due,
     evidence.sweep_due,
     checkpoints.seal_due,
+    anchors.cosign_due,
+    anchors.stamp_due,
 )
 
 

@@ -88,7 +88,7 @@ class TestEntries:
     def test_every_column_is_covered(self):
         followed = {"id", "content_type", "timestamp", "event", "cid", "object_pk", "actor_ref"}
         followed |= {"actor", "liaison_client", "object_id", "action"}
-        followed |= {"salt", "commitment", *entries._PRIVATE}
+        followed |= {"salt", "commitment", *entries.PRIVATE}
         assert {field.name for field in AuditEntry._meta.fields} == followed
 
     def test_another_salt_is_found(self, sealed):
@@ -96,7 +96,7 @@ class TestEntries:
         assert verification.verify().first_bad == 5
 
     def test_an_erased_entry_still_verifies(self, sealed):
-        gone = ", ".join(f"{name} = NULL" for name in ("salt", *entries._PRIVATE))
+        gone = ", ".join(f"{name} = NULL" for name in ("salt", *entries.PRIVATE))
         sql(f"UPDATE compliance_auditentry SET {gone} WHERE id = %s", entry_at(5))  # noqa: S608
         assert "nobody erased it" in verification.verify().problem
         with acting("system:eraser"):

@@ -1,5 +1,6 @@
 """The shipped client: Lee runs one file, from the first key to the receipt, and trusts nobody."""
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -216,10 +217,53 @@ class TestBase:
         assert "--base and --client-id are needed" in capsys.readouterr().err
 
 
+class TestStates:
+    """Who keeps what the log shows is a witness of it."""
+
+    NOTE = "log.example.org/log\n7\n{root}\n\n— log.example.org/log AAAA\n"
+
+    def shows(self, elsewhere: Elsewhere, note: str) -> None:
+        told = base64.b64encode(note.encode()).decode()
+        headers = {"Log-Checkpoint": told}
+        elsewhere.will_say((200, headers, json.dumps({"items": [], "next": None}).encode()))
+
+    def test_are_kept_by_their_size(self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path) -> None:
+        note = self.NOTE.format(root="A")
+        for shown in (note, note, note + "— wanda.example.org BBBB\n"):
+            self.shows(elsewhere, shown)
+            assert desk.runs("--states", str(tmp_path / "kept"), "list") == ""
+            assert (tmp_path / "kept" / "checkpoint-7").read_text(encoding="utf-8") == shown
+
+    def test_two_of_one_size_are_a_fraud_and_both_are_kept(
+        self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path
+    ) -> None:
+        self.shows(elsewhere, self.NOTE.format(root="A"))
+        desk.runs("--states", str(tmp_path), "list")
+        self.shows(elsewhere, self.NOTE.format(root="B"))
+        told = desk.runs("--states", str(tmp_path), "list", code=1)
+        assert told.startswith("The log shows two states of 7 entries. Keep ")
+        kept = [(tmp_path / name).read_text() for name in ("checkpoint-7", "checkpoint-7.other")]
+        assert [note.splitlines()[2] for note in kept] == ["A", "B"]
+
+    @pytest.mark.parametrize("shown", ["nothing", "a\nmany\nb\n", ""])
+    def test_what_is_none_is_refused(
+        self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path, shown: str
+    ) -> None:
+        self.shows(elsewhere, shown)
+        told = desk.runs("--states", str(tmp_path), "list", code=1)
+        assert told == "Log-Checkpoint is no checkpoint.\n"
+
+    def test_are_nobodys_business_unless_they_are_asked_for(
+        self, desk: Lee, elsewhere: Elsewhere
+    ) -> None:
+        self.shows(elsewhere, "nothing")
+        assert desk.runs("list") == ""
+
+
 class TestJourney:
     @pytest.mark.slow
     def test_goes_from_the_list_to_the_receipt(
-        self, live: Lee, delivered: Referral, tmp_path: Path
+        self, live: Lee, delivered: Referral, tmp_path: Path, settings: Any
     ) -> None:
         # 1. What is there, and nobody read yet.
         due = delivered.due_at.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]
@@ -254,12 +298,31 @@ class TestJourney:
         assert json.loads(live.runs(*words)) == said
         delivered.refresh_from_db()
         assert delivered.state == State.ACKNOWLEDGED
-        # 5. The proof, to be kept.
+        # 5. A request for more under legal process, and an order, which is refused.
+        words = ("ask", str(delivered.pk), "--process", "mlat", "--number", "MLA-17", "--keep")
+        asked = json.loads(live.runs(*words))
+        assert (asked["asks"], asked["state"]) == ("preservation", "received")
+        wanted = ("ask", str(delivered.pk), "--process", "mlat", "--number", "MLA-18", "--for")
+        assert json.loads(live.runs(*wanted, "STAFF"))["classes"] == ["STAFF"]
+        assert len(json.loads(live.runs("asked", str(delivered.pk)))) == 2
+        settings.LEGAL_PROCESS_URL = "https://duty.example.org/serve"
+        service = liaison.Service(live.base, "lee", liaison.load_key(live.key))
+        order = {"asks": "watch", "text": "@sample-1"}
+        with pytest.raises(liaison.Failed) as told:
+            liaison.say(service, said | {"id": str(delivered.pk)}, "/information-requests", order)
+        assert str(told.value).startswith("403 tasking_not_supported: ")
+        assert str(told.value).endswith(" https://duty.example.org/serve")
+        # 6. The proof, to be kept.
         proof = tmp_path / "receipt.tlog-proof"
         refusal = live.runs("receipt", str(delivered.pk), "--out", str(proof), code=1)
         assert refusal.startswith("409 ")
         checkpoints.seal_due()
-        live.runs("receipt", str(delivered.pk), "--out", str(proof))
+        states = tmp_path / "states"
+        kept = ("--states", str(states))
+        live.runs(*kept, "receipt", str(delivered.pk), "--out", str(proof))
+        newest = checkpoints.latest()
+        assert newest is not None
+        assert (states / f"checkpoint-{newest.size}").read_text(encoding="utf-8") == newest.note
         entry = Path(f"{proof}.entry.json").read_bytes()
         vkey = Path(f"{proof}.vkey").read_text(encoding="utf-8")
         assert vkey == signing.vkey()
