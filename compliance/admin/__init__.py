@@ -6,11 +6,12 @@ from typing import Any
 from django.contrib import admin
 from django.db import models, transaction
 from django.http import HttpRequest
+from django.urls import URLPattern
 from django.utils.html import format_html
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks, subjects
+from compliance.admin import law, parts, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -151,6 +152,10 @@ class FindingDesk(Desk):
             hint="Nothing follows from a dismissed finding. It stays on record with your reason.",
         ),
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the ways on which a large file arrives in parts."""
+        return [*parts.urls(self.admin_site.admin_view), *super().get_urls()]
 
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a finding."""

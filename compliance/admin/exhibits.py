@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from compliance import evidence, roles
+from compliance import evidence, readings, roles
 from compliance.admin import proof
 from compliance.admin.desk import Desk, Step, address, at, person
 from compliance.admin.forms import Purpose
@@ -118,6 +118,8 @@ class ItemDesk(Desk):
         if item is None:
             messages.error(request, "Say on this page why you open the exhibit.")
             return redirect(address(self._found(request, object_id).finding))
+        if request.method == "GET":
+            readings.show(item, by=person(request))
         if request.method == "POST" or not proof.is_fresh(request):
             return self._prove(request, item)
         try:

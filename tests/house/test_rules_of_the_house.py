@@ -27,6 +27,7 @@ VERBS = {
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/parts.py": ["begin", "put", "complete"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["release"],

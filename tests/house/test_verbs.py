@@ -1,5 +1,6 @@
 """Every verb leaves exactly one event of its own, and all that it leaves names who did it."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +23,7 @@ from compliance import (
     facts,
     findings,
     jurisdictions,
+    parts,
     preservation,
     readings,
     releases,
@@ -50,6 +52,21 @@ def _attach(get: Get) -> Act:
     return partial(
         evidence.attach, get("finding"), upload, field_class="C_pub", acquired_at=NOW, by=get("ana")
     )
+
+
+def _begin(get: Get) -> Act:
+    return partial(parts.begin, get("finding"), name="post.txt", size=8, by=get("ana"))
+
+
+def _put(get: Get) -> Act:
+    digest = hashlib.sha256(b"Tonight.").hexdigest()
+    return partial(parts.put, _begin(get)(), 0, b"Tonight.", sha256=digest, by=get("ana"))
+
+
+def _complete(get: Get) -> Act:
+    part = _put(get)()
+    told = {"sha256": part.sha256, "field_class": "C_pub", "acquired_at": NOW}
+    return partial(parts.complete, part.upload, **told, by=get("ana"))
 
 
 def _sign_profile(get: Get) -> Act:
@@ -242,6 +259,9 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "evidence.viewed", "ben",
     ),
+    "parts.begin": (_begin, "upload.begun", "ana"),
+    "parts.put": (_put, "upload.continued", "ana"),
+    "parts.complete": (_complete, "evidence.attached", "ana"),
     "conflicts.resolve": (_resolve, "conflict.resolved", "carla"),
     "conflicts.approve": (
         lambda get: partial(conflicts.approve, _resolve(get)(), by=get("dora")),
