@@ -355,6 +355,15 @@ class TestBrokenUpload:
         if length > 2**16:
             assert max(seen) == (2 if arrived else 1)
 
+    @pytest.mark.slow
+    def test_when_the_sender_goes_away_at_any_byte(self, send: Send) -> None:
+        whole = form(part("upload", MARK, "post.txt", "Content-Type: text/plain\r\n"))
+        for length in range(len(whole) - len(b"--\r\n")):
+            answer = send(whole[:length], breaks=OSError("gone"))
+            assert answer.status_code in (400, 500), length
+            assert objects() == [], length
+            assert not Unclaimed.objects.exists(), length
+
     @pytest.mark.parametrize("enforce_csrf_checks", [False, True])
     @pytest.mark.parametrize(
         "breaks", [OSError("gone"), TimeoutError()], ids=["connection lost", "time over"]
