@@ -71,6 +71,7 @@ class TestOpen:
         assert page.redirect_chain == [(place(item, "view"), 302)]
         assert "Is it still you?" in page.content.decode()
         assert not AuditEntry.objects.filter(event="evidence.viewed").exists()
+        assert AuditEntry.objects.get(event="item.shown").actor == ben
 
     def test_is_refused_to_auditors(self, sits: Sits, otto: User, item: Item) -> None:
         seat = sits(otto)

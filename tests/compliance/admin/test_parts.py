@@ -185,6 +185,26 @@ class TestParts:
         assert answer.status_code == status
         assert not Item.objects.exists()
 
+    @pytest.mark.parametrize(
+        ("data", "told", "sniffed"),
+        [
+            (b"<svg onload='alert(1)'/>", "image/png", "image/svg+xml"),
+            (b"<!doctype html><script>alert(1)</script>", "image/jpeg", "text/html"),
+            (b"GIF89a/*<script>*/=1", "text/html", "image/gif"),
+            (b"PK\3\4" + bytes(99), "image/png", "application/zip"),
+        ],
+    )
+    def test_that_lie_about_their_type_are_kept_as_they_are_and_it_is_said(
+        self, program: Program, finding: Finding, data: bytes, told: str, sniffed: str
+    ) -> None:
+        upload = program.begin(size=len(data), media_type=told).json()["upload"]
+        assert program.put(upload, 0, data).status_code == 200
+        sha256 = hashlib.sha256(data).hexdigest()
+        done = program.ask("POST", f"{upload}/complete/", TOLD | {"sha256": sha256})
+        assert done.json()["is_mismatched"] is True
+        item = finding.items.get()
+        assert (item.media_type, item.sniffed_type, item.size) == (told, sniffed, len(data))
+
     def test_want_to_know_what_they_are(self, program: Program, upload: str) -> None:
         answer = program.ask("POST", f"{upload}/complete/", {"sha256": TOLD["sha256"]})
         assert answer.json()["detail"] == "Say sha256, acquired_at and field_class."
