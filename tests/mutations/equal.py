@@ -14,6 +14,10 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ("changes.py", "_substance", "'outcomes'", "'outcomesx'"): (
         "both sides of the comparison are called so"
     ),
+    **{
+        ("effects.py", "questions", was, now): "all counts grow alike; their order is the same"
+        for was, now in (("0", "1"), ("1", "2"))
+    },
     ("logic.py", "seeking", "not _is_open_while_unknown(part)", "True"): (
         "a plain test would be asked for twice; it is slower"
     ),
@@ -28,7 +32,12 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ),
     ("logic.py", "_read", "seen > value", "seen >= value"): "equal values are answered before",
     ("logic.py", "_same", "return False", "return None"): "its callers ask whether it is so",
-    ("rules.py", "Rule", "False", "True"): "fields are read when the class is made, before the fault",
+    (
+        "rules.py",
+        "Rule",
+        "False",
+        "True",
+    ): "fields are read when the class is made, before the fault",
     ("rules.py", "RuleSet.desks", "True", "False"): "that of any Member State will do",
     ("rules.py", "RuleSet.desks", "'@' in name", "True"): "no rule can name the desks it adds",
     ("rules.py", "Compiled.keeping", "len(about.named) > 1", "len(about.named) >= 1"): (
