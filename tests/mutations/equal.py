@@ -24,7 +24,7 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
         "Rule",
         "False",
         "True",
-    ): "fields are read when the class is made, before the fault",
+    ): "a class is made before the fault is",
     ("rules.py", "RuleSet.desks", "True", "False"): "that of any Member State will do",
     ("rules.py", "RuleSet.desks", "'@' in name", "True"): "no rule can name the desks it adds",
     ("rules.py", "Compiled.keeping", "len(about.named) > 1", "len(about.named) >= 1"): (
