@@ -152,6 +152,12 @@ class TestSilence:
         parts = [(each["towards"], each["until"], each["because"]) for each in found["silence"]]
         assert parts == silences
 
+    def test_of_a_renewal_that_is_presumed_to_be_missing_is_listed(self, enact: Enact) -> None:
+        renewal = {"fact": "order.extended", "is": True, "presume": False}
+        versions = [{"from": "2020-01-01", "status": "sunset", "renewal": renewal}]
+        found = said(enact({"xx-a": {"versions": versions}}))
+        assert found["assumed"] == [{"fact": "order.extended", "as": False, "for": "xx-a"}]
+
     @pytest.mark.parametrize(("other", "value"), [(False, True), (None, None)])
     def test_kept_for_safety_assumes_what_the_other_facts_leave(
         self, enact: Enact, other: bool | None, value: bool | None
