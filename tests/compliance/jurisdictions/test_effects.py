@@ -158,6 +158,16 @@ class TestSilence:
         found = said(enact({"xx-a": {"versions": versions}}))
         assert found["assumed"] == [{"fact": "order.extended", "as": False, "for": "xx-a"}]
 
+    @pytest.mark.parametrize(
+        ("when", "status"), [({"any": [MET, OPEN]}, "in_force"), (OPEN, "proposed")]
+    )
+    def test_that_holds_or_is_no_law_assumes_nothing(
+        self, enact: Enact, when: dict[str, Any], status: str
+    ) -> None:
+        versions = [{"from": "2020-01-01", "status": status}]
+        rules = enact({"xx-a": hushes(LIFTED, "public", when=when, versions=versions)})
+        assert said(rules)["assumed"] == []
+
     @pytest.mark.parametrize(("other", "value"), [(False, True), (None, None)])
     def test_kept_for_safety_assumes_what_the_other_facts_leave(
         self, enact: Enact, other: bool | None, value: bool | None
