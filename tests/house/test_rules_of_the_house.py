@@ -25,7 +25,7 @@ VERBS = {
     "compliance/readings.py": ["show", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
-    "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
+    "compliance/drafts.py": ["draft", "retire", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
     "compliance/parts.py": ["begin", "put", "complete"],
     "compliance/conflicts.py": ["resolve", "approve"],

@@ -34,6 +34,7 @@ from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.documents import RuleDocument
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
 from referrals import agencies, clients, docket, inquiries, receipts
@@ -85,6 +86,12 @@ def _draft(get: Get) -> Act:
     releases.current()
     text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
     return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _retire(get: Get) -> Act:
+    releases.current()
+    house = RuleDocument.objects.get(key="house.yaml")
+    return partial(drafts.retire, house, "It is not wanted.", by=get("carla"))
 
 
 def _submit(get: Get) -> Act:
@@ -243,6 +250,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
     "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
     "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.retire": (_retire, "ruledocumentversion.drafted", "carla"),
     "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
     "drafts.approve": (
         lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
