@@ -42,6 +42,7 @@ VERBS = {
         "revoke_key",
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
+    "referrals/routes.py": ["add", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],

@@ -37,7 +37,7 @@ from compliance.determinations import Decision
 from compliance.documents import RuleDocument
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, inquiries, receipts
+from referrals import agencies, clients, docket, inquiries, receipts, routes
 from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
@@ -156,6 +156,16 @@ def _approve_client(get: Get) -> Act:
     client = _admit(get)()
     heard = clients.thumbprint(client)
     return partial(clients.approve, client, thumbprint_heard=heard, by=get("carla"))
+
+
+def _add_route(get: Get) -> Act:
+    address = "https://intake.agency.example.org/in"
+    return partial(routes.add, get("agency"), way="https", address=address, by=get("cleo"))
+
+
+def _approve_route(get: Get) -> Act:
+    route = _add_route(get)()
+    return partial(routes.approve, route, address=route.address, by=get("carla"))
 
 
 def _acknowledge(get: Get) -> Act:
@@ -321,6 +331,14 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "clients.revoke": (
         lambda get: partial(clients.revoke, get("lee"), because="Left.", by=get("carla")),
         "liaisonclient.revoked", "carla",
+    ),
+    "routes.add": (_add_route, "route.added", "cleo"),
+    "routes.approve": (_approve_route, "route.approved", "carla"),
+    "routes.revoke": (
+        lambda get: partial(
+            routes.revoke, _add_route(get)(), because="Moved.", by=get("carla")
+        ),
+        "route.revoked", "carla",
     ),
     "docket.withdraw": (
         lambda get: partial(docket.withdraw, get("entered"), because="Parody.", by=get("carla")),
