@@ -49,7 +49,7 @@ VERBS = {
 # Writes that django-auditlog does not see, and why each is right.
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
-    "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
+    "compliance/releases.py": "the shipped set is made at once; each version has its event",
     "referrals/clients.py": "expired tokens and answers are swept",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
