@@ -90,7 +90,11 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["timestamp", "id"], name="entry_by_time"),
-            models.Index(fields=["content_type", "object_pk"], name="entry_by_object"),
+            models.Index(
+                fields=["content_type", "object_pk", "timestamp", "id"], name="entry_by_record"
+            ),
+            models.Index(fields=["event", "timestamp", "id"], name="entry_by_event"),
+            models.Index(fields=["actor_ref", "timestamp", "id"], name="entry_by_actor"),
         ]
 
     def __str__(self) -> str:
