@@ -7,11 +7,15 @@ from typing import Any
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
 from compliance.audit import timestamps, witnesses
 from compliance.audit.notes import BadNote
+from compliance.errors import KeeperAway, KeyUnusable
 from compliance.roles import ROLES, Role
+from compliance.vault import keys, providers
+from compliance.vault.keys import Kek
 
 
 @register()
@@ -31,6 +35,38 @@ def keys_are_private(**kwargs: Any) -> list[CheckMessage]:
         for path in sorted(settings.KEYS_DIR.iterdir())
         if path.name != settings.LOG_HEAD_FILE.name and stat.S_IMODE(path.stat().st_mode) & 0o077
     ]
+
+
+@register()
+def key_providers_are_at_hand(**kwargs: Any) -> list[CheckMessage]:
+    """What the settings say of key providers can be used. Nobody is called: they may be away."""
+    if not set(settings.KEY_PROVIDERS) & set(providers.KINDS):
+        told = f"{providers.VARIABLE} names nobody who can unwrap, such as local."
+        return [Error(told, id="dutyline.E003")]
+    problems: list[CheckMessage] = []
+    for kind in settings.KEY_PROVIDERS:
+        try:
+            providers.named(kind).check()
+        except ImproperlyConfigured as error:
+            problems.append(Error(str(error), id="dutyline.E003"))
+    return problems
+
+
+@register(checks.Tags.database)
+def keys_in_use_open(databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every key that wraps something opens one of its wraps. Asked by `check --database`."""
+    if not databases or Kek._meta.db_table not in connection.introspection.table_names():
+        return []  # asked before the first migration too
+    problems: list[CheckMessage] = []
+    for kek in Kek.objects.exclude(state=Kek.State.DESTROYED):
+        try:
+            keys.open_one(kek)
+        except KeeperAway as refusal:
+            told = f"The {kek} cannot be tried: {refusal.message}"
+            problems.append(checks.Warning(told, id="dutyline.W004"))
+        except KeyUnusable as refusal:
+            problems.append(Error(f"The {kek} is lost: {refusal.message}", id="dutyline.E004"))
+    return problems
 
 
 @register()

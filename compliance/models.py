@@ -17,7 +17,8 @@ from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
-from compliance.vault.keys import FileKeyWrap
+from compliance.transparency import TransparencyReport
+from compliance.vault.keys import FileKeyWrap, Kek
 from compliance.vault.uploads import Unclaimed
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Finding",
     "Hold",
     "Item",
+    "Kek",
     "Obligation",
     "ProviderProfile",
     "Release",
@@ -42,6 +44,7 @@ __all__ = [
     "RuleDocumentVersion",
     "Rung",
     "SubjectRequest",
+    "TransparencyReport",
     "Unclaimed",
     "User",
     "View",
@@ -60,6 +63,7 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(Kek)
 audit.watch(SubjectRequest, exclude=("identifiers",))
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

@@ -3,7 +3,7 @@
 The sealer alone writes here, and signs nothing that does not continue what it signed before.
 """
 
-from functools import cache
+from functools import lru_cache
 
 from django.conf import settings
 from django.db import connection, models, transaction
@@ -14,6 +14,7 @@ from compliance.audit.notes import BadNote, Checkpoint
 from compliance.errors import Tampered, WrongState
 
 BATCH = 4096
+_TILES = 4096  # 32 MiB
 _LOCK = int.from_bytes(b"dutyseal")
 # On SQLite the transaction itself began IMMEDIATE: nobody else writes.
 _WAITS = {"postgresql": f"SELECT pg_advisory_xact_lock({_LOCK})", "sqlite": "SELECT 1"}
@@ -137,8 +138,8 @@ def stored(level: int, n: int) -> bytes:
 
 
 def reader() -> tree.At:
-    """Read the tree from its tiles, each once."""
-    return tree.reader(cache(stored))
+    """Read the tree from its tiles; those that are asked for again and again are read once."""
+    return tree.reader(lru_cache(maxsize=_TILES)(stored))
 
 
 def receipt(entry: AuditEntry) -> str:

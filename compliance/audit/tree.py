@@ -5,6 +5,7 @@ A reader `Tiles` answers for a tile: up to 256 hashes of 32 bytes, joined.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 At = Callable[[int, int], bytes]
@@ -14,6 +15,7 @@ HASH = 32
 WIDTH = 256
 HEIGHT = 8
 EMPTY = sha256().digest()
+_KEPT = 2**16  # hashes that a reader remembers
 
 
 class Unproven(ValueError):
@@ -177,8 +179,9 @@ def tile_path(level: int, n: int, width: int = WIDTH) -> str:
 
 
 def reader(tiles: Tiles) -> At:
-    """Read complete subtrees of any height from tiles."""
+    """Read complete subtrees of any height from tiles; neighbours share what was hashed."""
 
+    @lru_cache(maxsize=_KEPT)
     def at(height: int, n: int) -> bytes:
         level, within = divmod(height, HEIGHT)
         tile, offset = divmod(n << within, WIDTH)

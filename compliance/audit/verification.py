@@ -1,5 +1,6 @@
 """Verification: is the log whole, and still the one that was signed?"""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import takewhile, zip_longest
 
@@ -11,6 +12,12 @@ from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf
 from compliance.audit.entries import AuditEntry, AuditOutbox, fault
 from compliance.audit.notes import Checkpoint
 from compliance.audit.witnesses import Witness
+
+OnTheWay = Callable[[int, int], object]
+
+
+def _quietly(done: int, size: int) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -40,14 +47,19 @@ class _Bad(Exception):
         super().__init__(problem)
 
 
-def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
-    """Check the log from index `since` on, and against an outside `checkpoint` if there is one."""
+def verify(
+    *, since: int = 0, checkpoint: str | None = None, on_the_way: OnTheWay = _quietly
+) -> Report:
+    """Check the log from index `since` on, and against an outside `checkpoint` if there is one.
+
+    `on_the_way` is told now and then how many entries are checked, and of how many.
+    """
     size, unsealed = 0, AuditOutbox.objects.count()
     try:
         # The head first: it follows its state, so what is read after it is not behind it.
         head, signed = signing.head(), checkpoints.latest()
         size = signed.size if signed else 0
-        root = _verify(signed, head, since, checkpoint)
+        root = _verify(signed, head, since, checkpoint, on_the_way)
     except _Bad as bad:
         return Report(size, "", unsealed, bad.index, str(bad))
     except ValueError as error:
@@ -56,11 +68,15 @@ def verify(*, since: int = 0, checkpoint: str | None = None) -> Report:
 
 
 def _verify(
-    signed: AuditCheckpoint | None, head: Checkpoint | None, since: int, checkpoint: str | None
+    signed: AuditCheckpoint | None,
+    head: Checkpoint | None,
+    since: int,
+    checkpoint: str | None,
+    on_the_way: OnTheWay,
 ) -> bytes:
     size = signed.size if signed else 0
     # 1. Each entry still says what its leaf was made of, and the tiles hold exactly these leaves.
-    _check_leaves(min(since, size) // tree.WIDTH * tree.WIDTH, size)
+    _check_leaves(min(since, size) // tree.WIDTH * tree.WIDTH, size, on_the_way)
     # 2. The tree is the one that was signed last.
     root = _check_signed(signed) if signed else tree.EMPTY
     # 3. It continues the head kept outside the database, and the checkpoint handed in.
@@ -77,7 +93,7 @@ def _verify(
     return root
 
 
-def _check_leaves(start: int, size: int) -> None:
+def _check_leaves(start: int, size: int, on_the_way: OnTheWay) -> None:
     made: dict[tuple[int, int], bytes] = {}  # the tiles that are not yet full
 
     def read(level: int, n: int) -> bytes:
@@ -88,6 +104,7 @@ def _check_leaves(start: int, size: int) -> None:
         made.update(tree.append(first, hashes, read))
         for at in [at for at, data in made.items() if len(data) == tree.WIDTH * tree.HASH]:
             _check_tile(*at, made.pop(at))
+        on_the_way(min(first + checkpoints.BATCH, size), size)
     for at, data in made.items():
         _check_tile(*at, data)
 

@@ -29,7 +29,7 @@ VERBS = {
     "compliance/evidence.py": ["attach", "read"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
-    "compliance/preservation.py": ["release"],
+    "compliance/preservation.py": ["extend", "release"],
     "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
@@ -51,6 +51,7 @@ UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set is made at once; each version has its event",
     "referrals/clients.py": "expired tokens and answers are swept",
+    "compliance/vault/keys.py": "wraps move in batches, each under an event that counts them",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",

@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Export, and say how to check it."""
         try:
-            part, by = _part(**options), _person(options["by"])
+            by, part = _person(options["by"]), _part(**options)
             folder, because = options["folder"], options["because"]
             done = exports.export(
                 part, folder, with_private=options["private"], because=because, by=by

@@ -39,7 +39,9 @@ class Command(BaseCommand):
         """Verify, and say what was found."""
         outside = None if checkpoint is None else _text(checkpoint)
         try:
-            report = verification.verify(since=since or 0, checkpoint=outside)
+            report = verification.verify(
+                since=since or 0, checkpoint=outside, on_the_way=self._on_the_way
+            )
         except KeyUnusable as refusal:
             raise CommandError(refusal.message) from refusal
         except DatabaseError as error:
@@ -66,6 +68,12 @@ class Command(BaseCommand):
             )
             for line in _anchored(report):
                 self.stdout.write(line)
+
+    def _on_the_way(self, done: int, size: int) -> None:
+        """Show on a terminal how far it is; say nothing in a pipe."""
+        if self.stderr.isatty():
+            ending = "\n" if done == size else ""
+            self.stderr.write(f"\r{done:,} of {size:,} entries checked", lambda text: text, ending)
 
 
 def _anchored(report: Report) -> Iterator[str]:

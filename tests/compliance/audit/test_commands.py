@@ -6,7 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command, load_command_class
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from compliance.audit import entries, signing, verification
@@ -19,23 +19,6 @@ def run(*args):
     out = StringIO()
     call_command(*args, stdout=out)
     return out.getvalue()
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys):
-    """Run a command as it is typed, and tell its exit code, what it printed and what it said."""
-    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
-
-    def run(name, *args):
-        command, code = load_command_class("compliance", name), 0
-        try:
-            command.run_from_argv(["manage.py", name, *args])
-        except SystemExit as left:
-            code = left.code
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture
@@ -77,6 +60,16 @@ class TestVerifyAudit:
         kept.write_text("nothing", encoding="utf-8")
         with pytest.raises(CommandError, match=r"does not verify\. A note is text"):
             run("verify_audit", "--checkpoint", str(kept))
+
+    def test_shows_on_a_terminal_how_far_it_is(self, sealed, monkeypatch):
+        monkeypatch.setattr(sealed, "BATCH", 2)
+        err = StringIO()
+        call_command("verify_audit", stdout=StringIO(), stderr=err)
+        assert err.getvalue() == ""
+        err.isatty = lambda: True
+        call_command("verify_audit", stdout=StringIO(), stderr=err, no_color=True)
+        told = [f"\r{done} of 5 entries checked" for done in (2, 4, 5)]
+        assert err.getvalue() == "".join(told) + "\n"
 
     def test_says_who_outside_signed_it_and_up_to_where(self, sealed, settings):
         witness = Witness("wanda.example.org")
