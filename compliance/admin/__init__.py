@@ -11,7 +11,7 @@ from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks, subjects
+from compliance.admin import law, log, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -35,6 +35,7 @@ from compliance.admin.forms import (
 )
 from compliance.errors import Refused
 from compliance.models import (
+    AuditEntry,
     Finding,
     Hold,
     Item,
@@ -302,6 +303,7 @@ class WorkDesk(Desk):
     )  # fmt: skip
 
 
+admin.site.register(AuditEntry, log.LogDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)

@@ -63,7 +63,6 @@ def _who(entry: AuditEntry) -> str:
     return entry.actor.get_username() if entry.actor else entry.actor_ref
 
 
-@admin.register(AuditEntry)
 class LogDesk(Desk):
     """The audit log, for whoever may read it."""
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0013_subject_requests"),
+        ("compliance", "0015_key_encryption_keys"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 
