@@ -20,7 +20,7 @@ class Told:
     entry: AuditEntry
     number: int | None
     changes: list[tuple[str, str, str]]
-    detail: list[tuple[str, object]]
+    detail: list[tuple[str, str]]
 
 
 def told(record: models.Model, before: AuditEntry | None = None) -> list[Told]:
@@ -44,13 +44,20 @@ def _changes(changes: dict[str, Any] | None) -> list[tuple[str, str, str]]:
     said = []
     for field, change in (changes or {}).items():
         if isinstance(change, list):
-            was, now = ("" if value == "None" else str(value) for value in change)
+            was, now = (_said(value) for value in change)
         else:
             linked = ", ".join(map(str, change["objects"]))
             was, now = ("", linked) if change["operation"] == "add" else (linked, "")
-        said.append((field.replace("_", " "), was, now))
+        if was or now:
+            said.append((field.replace("_", " "), was, now))
     return said
 
 
-def _detail(detail: dict[str, Any] | None) -> list[tuple[str, object]]:
-    return [(name.replace("_", " "), value) for name, value in (detail or {}).items()]
+def _said(value: object) -> str:
+    """Return a value in words; django-auditlog writes what there is none of as a text."""
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return "" if text == "None" or text.endswith(".None") else text
+
+
+def _detail(detail: dict[str, Any] | None) -> list[tuple[str, str]]:
+    return [(name.replace("_", " "), _said(value)) for name, value in (detail or {}).items()]
