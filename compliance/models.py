@@ -10,6 +10,7 @@ from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
+from compliance.overturnings import Overturning
 from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.roles import User
@@ -29,6 +30,7 @@ __all__ = [
     "Hold",
     "Item",
     "Obligation",
+    "Overturning",
     "ProviderProfile",
     "Release",
     "RuleDocument",
@@ -50,5 +52,6 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(Overturning)
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

@@ -10,13 +10,21 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-from compliance import releases
+from compliance import overturnings, releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
-from compliance.admin.forms import Asking, LocalTime, Reasoned, Zoned
+from compliance.admin.forms import Asking, Decision, LocalTime, Reasoned, Zoned
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket
-from referrals.models import Acknowledgement, Agency, AgencyKey, Bundle, LiaisonClient, Referral
+from referrals import agencies, clients, docket, filings, retractions
+from referrals.models import (
+    Acknowledgement,
+    Agency,
+    AgencyKey,
+    Bundle,
+    LiaisonClient,
+    Referral,
+    Retraction,
+)
 
 
 class NewAgency(Asking):
@@ -123,6 +131,11 @@ def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
 
 
+def _unsigned(retraction: Retraction, user: User) -> bool:
+    is_open = retraction.state == retractions.State.PROPOSED
+    return is_open and overturnings.is_second(retraction.overturning, user)
+
+
 def _added_by_another(record: Any, user: User) -> bool:
     return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
 
@@ -135,9 +148,11 @@ class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
 
     seen_with = Permission.VIEW_MATTER
-    list_display = ("number", "agency", standing, at("due_at"), at("entered_at"))
-    list_filter = ("state", "agency")
-    list_select_related = ("agency",)
+    list_display = (
+        "number", "filing_type", "agency", standing, at("due_at"), at("entered_at"), "owner",
+    )  # fmt: skip
+    list_filter = ("state", "filing_type", "agency")
+    list_select_related = ("agency", "owner")
     search_fields = (
         "number__exact",
         "obligation__determination__finding__reference__exact",
@@ -166,14 +181,44 @@ class ReferralDesk(Desk):
         return {
             "obligation": obligation,
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
-            "release": law.classes(obligation.release),
-            "withhold": law.withheld(obligation.withhold),
+            "release": law.classes(sorted(filings.released_classes(record))),
+            "withhold": law.withheld(filings.withheld(record)),
+            "earlier": filings.before(record),
+            "later": record.later_referrals.order_by("entered_at"),
+            "retraction": Retraction.objects.filter(referral=record).first(),
             "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),
             "attempts": record.attempts.all(),
             "acknowledgement": Acknowledgement.objects.filter(referral=record)
             .select_related("client")
             .first(),
         }
+
+
+@admin.register(Retraction)
+class RetractionDesk(Desk):
+    """Retractions: what each agency is to be told about an overturned finding."""
+
+    seen_with = Permission.VIEW_MATTER
+    list_display = ("__str__", standing, at("due_at"), at("signed_at"), "signed_by")
+    list_filter = ("state", "agency")
+    list_select_related = ("overturning__finding", "agency", "signed_by")
+    search_fields = ("overturning__finding__reference__exact",)
+    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
+    shown = (
+        "overturning", "agency", "state", "due_at", "proposed_at", "signed_at", "signed_by",
+        "signed_because", "referral",
+    )  # fmt: skip
+    steps = (
+        Step(
+            "sign", "Sign", Permission.SIGN_RETRACTION, retractions.sign,
+            "The retraction is signed. It is entered in the docket next.", Decision, _unsigned,
+            "The agency is told why it is taken back and what it is to destroy. No content goes.",
+        ),
+    )  # fmt: skip
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return what the agency reads, word for word."""
+        return {"notice": retractions.notice(record), "erase": law.classes(record.erase)}
 
 
 @admin.register(Agency)

@@ -7,6 +7,7 @@ from referrals.clients import AccessToken, LiaisonClient, SeenOnce, StoredReply
 from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.receipts import Acknowledgement
+from referrals.retractions import Retraction
 
 __all__ = [
     "AccessToken",
@@ -17,6 +18,7 @@ __all__ = [
     "Bundle",
     "LiaisonClient",
     "Referral",
+    "Retraction",
     "SealedHeader",
     "SeenOnce",
     "StoredReply",
@@ -27,5 +29,6 @@ audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
 audit.watch(Referral)
+audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))

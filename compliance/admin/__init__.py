@@ -10,7 +10,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils.html import format_html
 from django.utils.http import content_disposition_header
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import determinations, evidence, facts, findings, overturnings, preservation
 from compliance.admin import counsel as counsel
 from compliance.admin import law, rulebooks
 from compliance.admin.desk import (
@@ -34,6 +34,7 @@ from compliance.admin.forms import (
     Purpose,
     Reasoned,
 )
+from compliance.admin.undoing import PROPOSE, OverturningDesk
 from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
@@ -56,7 +57,7 @@ def _recorded(finding: Finding, user: User) -> bool:
 
 
 def _climbing(finding: Finding, user: User) -> bool:
-    is_open = finding.state != findings.State.DISMISSED
+    is_open = finding.state in (findings.State.RECORDED, findings.State.CONFIRMED)
     return is_open and finding.knowledge != findings.Knowledge.REFUTED
 
 
@@ -180,6 +181,7 @@ class FindingDesk(Desk):
             "The finding is dismissed. Nothing follows from it.", is_open=_a_second,
             hint="Nothing follows from a dismissed finding. It stays on record with your reason.",
         ),
+        PROPOSE,
     )  # fmt: skip
 
     def headline(self, record: Any) -> str:
@@ -187,8 +189,9 @@ class FindingDesk(Desk):
         return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the exhibits and the determinations."""
-        return (*record.items.all(), *record.determinations.all())
+        """Return the exhibits, the determinations, and what was said against it."""
+        said = (record.items, record.determinations, record.overturnings)
+        return [each for kind in said for each in kind.all()]
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return particulars, exhibits, ladder, facts and determinations, newest first."""
@@ -210,6 +213,11 @@ class FindingDesk(Desk):
             ],
             "provisional": _provisional(record),
             "determinations": record.determinations.all(),
+            "overturnings": [
+                (doubt, buttons(OverturningDesk, user, doubt, tried))
+                for doubt in record.overturnings.select_related("proposed_by", "signed_by")
+            ],
+            "silences": overturnings.silences_of(record),
             "is_own": record.recorded_by_id == user.pk,
         }
 

@@ -15,7 +15,7 @@ import referrals.tasks
 from compliance import determinations, preservation, releases
 from compliance.audit import checkpoints
 from config.celery import BELLS, app
-from referrals import bundles, clients, delivery, docket
+from referrals import bundles, clients, delivery, docket, retractions
 
 # Every task, and the one function of a room that it calls.
 CALLS: dict[str, tuple[Any, str]] = {
@@ -24,6 +24,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.place_due": (preservation, "place_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
     "referrals.enter_due": (docket, "enter_due"),
+    "referrals.retract_due": (retractions, "retract_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
     "referrals.sweep_due": (clients, "sweep_due"),

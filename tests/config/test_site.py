@@ -302,6 +302,8 @@ class TestRegisters:
                 "Conflicts decided",
                 "Holds",
                 "Referrals",
+                "Overturnings",
+                "Retractions",
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],

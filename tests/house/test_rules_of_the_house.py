@@ -27,6 +27,7 @@ VERBS = {
     "compliance/evidence.py": ["attach", "read"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
+    "compliance/overturnings.py": ["propose", "sign", "decline", "reinstate", "tell"],
     "compliance/preservation.py": ["release"],
     "referrals/agencies.py": [
         "enrol",
@@ -38,6 +39,7 @@ VERBS = {
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
+    "referrals/retractions.py": ["sign"],
     "referrals/receipts.py": ["read", "collect", "acknowledge"],
 }
 

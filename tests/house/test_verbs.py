@@ -20,13 +20,15 @@ from compliance import (
     facts,
     findings,
     jurisdictions,
+    overturnings,
     preservation,
     releases,
 )
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.overturnings import Overturning
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts
+from referrals import agencies, clients, docket, receipts, retractions
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -68,6 +70,24 @@ def _submit(get: Get) -> Act:
 def _load(get: Get) -> Act:
     document, text, why = _draft(get).args
     return partial(drafts.load, {document: text}, why, by=get("carla"))
+
+
+def _doubt(get: Get) -> Overturning:
+    return overturnings.propose(
+        get("signed").finding, reason="wrong_item", because="Another post.", by=get("ben")
+    )
+
+
+def _overturned(get: Get) -> Overturning:
+    return overturnings.sign(_doubt(get), because="Seen.", by=get("carla"))
+
+
+def _retract(get: Get) -> Act:
+    referral = get("delivered")
+    _overturned(get)
+    return partial(
+        retractions.sign, retractions.propose(referral), because="Seen.", by=get("carla")
+    )
 
 
 def _release(get: Get) -> Act:
@@ -206,6 +226,26 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "determination.declined", "carla",
     ),
+    "overturnings.propose": (lambda get: partial(_doubt, get), "overturning.proposed", "ben"),
+    "overturnings.sign": (
+        lambda get: partial(overturnings.sign, _doubt(get), because="Seen.", by=get("carla")),
+        "finding.overturned", "carla",
+    ),
+    "overturnings.decline": (
+        lambda get: partial(overturnings.decline, _doubt(get), because="No.", by=get("carla")),
+        "overturning.declined", "carla",
+    ),
+    "overturnings.reinstate": (
+        lambda get: partial(
+            overturnings.reinstate, _overturned(get), because="It is up.", by=get("ben")
+        ),
+        "overturning.reinstated", "ben",
+    ),
+    "overturnings.tell": (
+        lambda get: partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben")),
+        "overturning.told", "ben",
+    ),
+    "retractions.sign": (_retract, "retraction.signed", "carla"),
     "preservation.release": (_release, "hold.released", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (

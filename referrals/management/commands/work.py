@@ -12,7 +12,7 @@ from django.db import DatabaseError, close_old_connections
 from compliance import determinations, lifecycle, preservation, releases
 from compliance.audit import checkpoints
 from compliance.errors import Refused
-from referrals import bundles, clients, delivery, docket
+from referrals import bundles, clients, delivery, docket, retractions
 
 PAUSE = 1.0  # seconds between two passes that found nothing
 
@@ -21,6 +21,7 @@ ROOMS = (
     determinations.propose_due,
     preservation.place_due,
     docket.enter_due,
+    retractions.retract_due,
     bundles.seal_due,
     delivery.deliver_due,
     clients.sweep_due,

@@ -29,7 +29,7 @@ NOWHERE = ("7777777", "00000000-0000-0000-0000-000000000001", "x'y")
 
 
 @pytest.fixture
-def everything(delivered: Referral, lee: Any, carla: User) -> Referral:
+def everything(delivered: Referral, lee: Any, carla: User, retraction: object) -> Referral:
     """At least one record of every kind that the desk shows."""
     preservation.place_due()
     terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
