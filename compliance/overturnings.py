@@ -118,10 +118,10 @@ def propose(finding: Finding, *, reason: str, because: str, by: User) -> Overtur
 def sign(overturning: Overturning, *, because: str, by: User) -> Overturning:
     """Overturn the finding: from here nothing of it leaves, and nothing of it can be fetched."""
     finding, waiting = _waiting(overturning, by)
-    waiting.signed_at, waiting.signed_by = timezone.now(), by
-    waiting.signed_because = _said(because)
-    waiting.save(update_fields=["signed_at", "signed_by", "signed_because"])
     waiting.finding = lifecycle.advance(finding, findings.State.OVERTURNED, because=because, by=by)
+    waiting.signed_at, waiting.signed_by = waiting.finding.overturned_at, by
+    waiting.signed_because = waiting.finding.overturned_because
+    waiting.save(update_fields=["signed_at", "signed_by", "signed_because"])
     return waiting
 
 

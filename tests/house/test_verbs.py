@@ -82,6 +82,13 @@ def _overturned(get: Get) -> Overturning:
     return overturnings.sign(_doubt(get), because="Seen.", by=get("carla"))
 
 
+def _tell(get: Get) -> Act:
+    signed = get("signed")
+    signed.result["silence"] = []
+    signed.save(update_fields=["result"])
+    return partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben"))
+
+
 def _retract(get: Get) -> Act:
     referral = get("delivered")
     _overturned(get)
@@ -226,7 +233,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "determination.declined", "carla",
     ),
-    "overturnings.propose": (lambda get: partial(_doubt, get), "overturning.proposed", "ben"),
+    "overturnings.propose": (
+        lambda get: partial(
+            overturnings.propose, get("signed").finding, reason="wrong_item",
+            because="Another post.", by=get("ben"),
+        ),
+        "overturning.proposed", "ben",
+    ),
     "overturnings.sign": (
         lambda get: partial(overturnings.sign, _doubt(get), because="Seen.", by=get("carla")),
         "finding.overturned", "carla",
@@ -241,10 +254,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "overturning.reinstated", "ben",
     ),
-    "overturnings.tell": (
-        lambda get: partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben")),
-        "overturning.told", "ben",
-    ),
+    "overturnings.tell": (_tell, "overturning.told", "ben"),
     "retractions.sign": (_retract, "retraction.signed", "carla"),
     "preservation.release": (_release, "hold.released", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),

@@ -195,7 +195,7 @@ class TestList:
     ) -> None:
         browser = sits(ana).browser
         for address, told in (
-            ("compliance/finding/?state__exact=confirmed", "1 in all"),
+            ("compliance/finding/?state__exact=overturned", "1 in all"),
             ("compliance/finding/?state__exact=recorded", "0 in all"),
             (f"referrals/referral/?agency__id__exact={everything.agency_id}", "1 in all"),
             ("compliance/work/?done_at__isempty=1", "0 in all"),
