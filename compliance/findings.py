@@ -274,8 +274,9 @@ def _require_second(finding: Finding, by: User) -> None:
 
 
 def _check_supplemented(finding: Finding | None) -> None:
-    if finding and finding.state != State.CONFIRMED:
-        raise WrongState(f"{finding} is {finding.state}; only a confirmed finding is supplemented.")
+    now = finding and Finding.objects.get(pk=finding.pk)
+    if now and now.state != State.CONFIRMED:
+        raise WrongState(f"{now} is {now.state}; only a confirmed finding is supplemented.")
 
 
 def _check_statement(statement: str) -> None:
