@@ -2,22 +2,26 @@
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any, TypedDict, Unpack
 
 from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.utils import timezone
 
-from compliance import audit, findings, roles
+from compliance import audit, findings, lifecycle, media, roles
 from compliance.errors import Malformed, Tampered
 from compliance.findings import Finding
 from compliance.roles import Permission, User
-from compliance.vault import keys, stream
-from compliance.vault.uploads import SealedUpload
+from compliance.vault import keys, stream, uploads
+from compliance.vault.stream import Sealed
+from compliance.vault.uploads import SealedUpload, Unclaimed
 
 NAME_LIMIT = 255
 ADDRESS_LIMIT = 2000
+PERSON_LIMIT = 200
+NOT_WHOLE = "The file did not arrive whole. Send it again."
 MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,49}/[\w!#$&^.+-]{1,50}", re.ASCII)  # RFC 6838
 
 
@@ -34,11 +38,22 @@ class Item(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="items")
     exhibit = models.PositiveIntegerField()
-    name = models.CharField(max_length=NAME_LIMIT)
-    media_type = models.CharField(max_length=100)
+    name = models.CharField(max_length=NAME_LIMIT, help_text="Hostile letters are written out.")
+    media_type = models.CharField(max_length=100, help_text="What its sender called it.")
+    sniffed_type = models.CharField(
+        max_length=100, default=media.UNKNOWN, help_text="What its first bytes say."
+    )
     field_class = models.CharField(max_length=6, choices=FieldClass)
     source_url = models.CharField(max_length=ADDRESS_LIMIT, blank=True)
+    source_account = models.CharField(max_length=PERSON_LIMIT, blank=True)
     acquired_at = models.DateTimeField()
+    acquired_by = models.CharField(
+        max_length=PERSON_LIMIT, blank=True, help_text="Empty: whoever attached it."
+    )
+    # Attested when it was attached: yes, no, or empty where nobody knows.
+    publicly_available = models.BooleanField(null=True)
+    exif_viewed = models.BooleanField(null=True)
+    automated_detection = models.BooleanField(null=True)
     size = models.PositiveBigIntegerField()
     sha256 = models.CharField(max_length=64)
     sealed_name = models.CharField(max_length=100, unique=True)
@@ -54,10 +69,24 @@ class Item(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["finding", "exhibit"], name="exhibit_numbered_once"),
             models.CheckConstraint(name="item_is_not_empty", condition=models.Q(size__gt=0)),
+            models.CheckConstraint(
+                name="public_content_is_what_was_available_to_the_public",
+                condition=models.Q(
+                    field_class=FieldClass.PUBLIC,
+                    publicly_available=True,
+                    publicly_available__isnull=False,  # or SQL would take "unknown" for a yes
+                )
+                | models.Q(field_class=FieldClass.PRIVATE) & ~models.Q(publicly_available=True),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"exhibit {self.exhibit}"
+
+    @property
+    def is_mismatched(self) -> bool:
+        """Tell whether the sender called it something else than its first bytes say."""
+        return media.differ(self.media_type, self.sniffed_type)
 
 
 class View(models.Model):
@@ -75,44 +104,71 @@ class View(models.Model):
         return f"view {self.pk}"
 
 
+class Told(TypedDict, total=False):
+    """What whoever attaches an item says of it. `field_class` and `acquired_at` are wanted."""
+
+    field_class: str
+    acquired_at: datetime
+    acquired_by: str  # a person or a system; empty: whoever attaches it
+    source_url: str
+    source_account: str
+    publicly_available: bool | None  # of private content: no, or not known
+    exif_viewed: bool | None
+    automated_detection: bool | None
+
+
 @audit.attributed
-def attach(
-    finding: Finding,
-    upload: SealedUpload,
-    *,
-    field_class: str,
-    acquired_at: datetime,
-    source_url: str = "",
-    by: User,
-) -> Item:
+def attach(finding: Finding, upload: SealedUpload, *, by: User, **told: Unpack[Told]) -> Item:
     """Attach an item that was sealed as it arrived. Refused once the finding is decided.
 
     On a refusal nothing stays behind: the sealed object is deleted with the upload.
     """
     roles.require(by, Permission.RECORD_FINDING)
-    _check(upload, field_class, acquired_at, source_url)
+    if upload.is_deleted:
+        raise Malformed(NOT_WHOLE)
+    check(upload.original_name, upload.sealed.plain_size)
+    origin = origin_of(told)
     # Outermost, so that the object is kept only once nothing can take the record back.
     with transaction.atomic(durable=True):
-        locked = findings.open_to_more(finding, by)
-        item = Item.objects.create(
-            finding=locked,
-            exhibit=locked.items.count() + 1,
+        item = put_on_record(
+            finding,
+            origin,
+            id=upload.id,
             name=upload.original_name,
-            media_type=_media_type(upload),
-            field_class=field_class,
-            source_url=source_url,
-            acquired_at=acquired_at,
-            size=upload.sealed.plain_size,
-            sha256=upload.sealed.plain_sha256,
+            media_type=media_type(upload.content_type),
+            sniffed_type=media.sniff(upload.head),
             sealed_name=upload.sealed_name,
-            sealed_size=upload.sealed.sealed_size,
-            sealed_sha256=upload.sealed.sealed_sha256,
-            sealed_crc32=upload.sealed.crc32,
+            sealed=upload.sealed,
             attached_by=by,
         )
         keys.keep(item.pk, upload.file_key)
-        audit.record("evidence.attached", item, by=by, sha256=item.sha256, size=item.size)
+        if not upload.claim():
+            raise Malformed(NOT_WHOLE)
     upload.keep()
+    return item
+
+
+def put_on_record(
+    finding: Finding, origin: Mapping[str, Any], *, sealed: Sealed, attached_by: User, **fields: Any
+) -> Item:
+    """Make the record of a sealed object as the finding's next exhibit, and its event.
+
+    Within the transaction in which the object is claimed.
+    """
+    locked = findings.open_to_more(finding, attached_by)
+    item = Item.objects.create(
+        finding=locked,
+        exhibit=locked.items.count() + 1,
+        size=sealed.plain_size,
+        sha256=sealed.plain_sha256,
+        sealed_size=sealed.sealed_size,
+        sealed_sha256=sealed.sealed_sha256,
+        sealed_crc32=sealed.crc32,
+        attached_by=attached_by,
+        **origin,
+        **fields,
+    )
+    audit.record("evidence.attached", item, by=attached_by, sha256=item.sha256, size=item.size)
     return item
 
 
@@ -166,22 +222,65 @@ def was_viewed(item: Item) -> str:
     return "whole" if True in scopes else "part" if scopes else "none"
 
 
-def _media_type(upload: SealedUpload) -> str:
+def attestations(item: Item) -> dict[str, bool | str | None]:
+    """Return what is attested of an item: yes, no, or None where nobody knows.
+
+    "Viewed" is never told by anybody: it comes from what people opened here.
+    """
+    scope = was_viewed(item)
+    return {
+        "viewed_by_human": scope != "none",
+        "view_scope": scope,
+        "publicly_available": item.publicly_available,
+        "exif_viewed": item.exif_viewed,
+        "automated_detection": item.automated_detection,
+    }
+
+
+def sweep_due() -> int:
+    """Remove what uploads that broke off left in the storage. What is still written stays."""
+    return lifecycle.pull(
+        "sweep",
+        uploads.abandoned(),
+        _swept,
+        prepare=uploads.sweep,
+        named=lambda left: f"{left.pk}:{left.until:%Y%m%dT%H%M%S}",
+    )
+
+
+def _swept(left: Unclaimed, is_gone: bool) -> None:
+    """Put on record that an object without a record was removed."""
+    if is_gone:
+        audit.record("upload.swept", left, by=None)
+        keys.forget(left.pk)
+        left.delete()
+
+
+def media_type(told: str | None) -> str:
     """Return what the sender called the file's type if it is one: it travels to the agency."""
-    told = upload.content_type or ""
-    return told if MEDIA_TYPE.fullmatch(told) else "application/octet-stream"
+    return told if told and MEDIA_TYPE.fullmatch(told) else media.UNKNOWN
 
 
-def _check(upload: SealedUpload, field_class: str, acquired_at: datetime, source_url: str) -> None:
-    if upload.is_deleted:
-        raise Malformed("The file did not arrive whole. Send it again.")
-    if not upload.sealed.plain_size:
+def check(name: str, size: int) -> None:
+    """Refuse a name or a size that no item has."""
+    if not size:
         raise Malformed("The file is empty. Attach the file that holds the evidence.")
-    if not 0 < len(upload.original_name) <= NAME_LIMIT:
+    if not 0 < len(name) <= NAME_LIMIT:
         raise Malformed(f"The file's name wants 1 to {NAME_LIMIT} characters.")
+
+
+def origin_of(told: Told) -> dict[str, Any]:
+    """Return where an item comes from as its record says it, or refuse what cannot be."""
+    field_class, acquired_at = told.get("field_class"), told.get("acquired_at")
     if field_class not in FieldClass.values:
         raise Malformed("Say whether the item was public (C_pub) or private (C_priv).")
-    if timezone.is_naive(acquired_at) or acquired_at > timezone.now():
+    if acquired_at is None or timezone.is_naive(acquired_at) or acquired_at > timezone.now():
         raise Malformed("Say when the item was acquired, with its time zone, not in the future.")
-    if len(source_url) > ADDRESS_LIMIT:
+    if len(told.get("source_url", "")) > ADDRESS_LIMIT:
         raise Malformed(f"The address is longer than {ADDRESS_LIMIT} characters.")
+    if max(len(told.get("source_account", "")), len(told.get("acquired_by", ""))) > PERSON_LIMIT:
+        raise Malformed(f"An account or a name is longer than {PERSON_LIMIT} characters.")
+    is_public, available = field_class == FieldClass.PUBLIC, told.get("publicly_available")
+    if available is not None and available != is_public:
+        raise Malformed("Public content is what was available to the public, and nothing else.")
+    return {**told, "publicly_available": True if is_public else available}

@@ -2,6 +2,7 @@
 
 import logging
 import secrets
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from operator import attrgetter
@@ -19,6 +20,7 @@ from compliance.roles import User
 log = logging.getLogger(__name__)
 R = TypeVar("R", bound=models.Model)
 
+WORKER = "system:worker"
 LEASE = timedelta(seconds=15)  # the first; each further attempt gets twice as long
 LONGEST_LEASE = timedelta(hours=2)
 FIRST_PAUSE = timedelta(seconds=5)
@@ -145,10 +147,22 @@ def give_back(row: Work, error: Exception) -> None:
     limit = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(row.attempts, 12))
     pause = limit * secrets.SystemRandom().random()
     reason = error.message if isinstance(error, Refused) else type(error).__name__
-    Work.objects.filter(pk=row.pk, lease=row.lease).update(
-        lease_until=None, available_at=timezone.now() + pause, last_error=reason[:200]
-    )
+    mine = Work.objects.filter(pk=row.pk, lease=row.lease)
+    later = {"lease_until": None, "available_at": timezone.now() + pause}
+    with acting(WORKER, cid=row.cid), transaction.atomic():
+        if mine.update(**later, last_error=reason[:200]):
+            audit.record("work.failed", row, by=None, error=type(error).__name__)
     log.warning("work %s failed: %s", row.pk, type(error).__name__)
+
+
+def owe(topic: str, subject: uuid.UUID) -> None:
+    """Owe `subject` an effect that recurs: one row for ever, owed anew whenever it was done."""
+    row, is_new = Work.objects.get_or_create(
+        key=f"{topic}:{subject}", defaults={"topic": topic, "subject": subject, "cid": new_cid()}
+    )
+    if not is_new:
+        done = Work.objects.filter(pk=row.pk, done_at__isnull=False)
+        done.update(done_at=None, attempts=0, cid=new_cid(), available_at=timezone.now())
 
 
 def pull(
@@ -178,7 +192,7 @@ def pull(
 
 def _do(row: Work, owed: models.QuerySet[Any], act: Callable[..., object], prepare: Any) -> bool:
     """Run one effect under its lease; what fails goes back to the queue, never lost."""
-    with acting(actor_ref="system:worker", cid=row.cid):
+    with acting(WORKER, cid=row.cid):
         try:
             # Asked anew under the lease: the row may be another worker's, younger than our list.
             record = owed.filter(pk=row.subject).first()

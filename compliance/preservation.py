@@ -97,6 +97,11 @@ def is_held(determination: Determination) -> bool:
     return hold.state == State.PLACED and not over
 
 
+def because(determination: Determination) -> list[str]:
+    """Return by which laws a signed matter is held, or that the house holds what it referred."""
+    return _period(determination, timezone.now())[0]
+
+
 def _period(determination: Determination, start: datetime) -> tuple[list[str], datetime | None]:
     """Return why and until when: the law's period, or the house's where no law sets one."""
     law = determination.result["preserve"]

@@ -1,13 +1,19 @@
-"""Roles: the people of the provider, and which step each role may take."""
+"""Roles: the people of the provider, which step each role may take, and who came and went."""
 
 from enum import StrEnum
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
-from django.db import models
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import models, transaction
+from django.dispatch import receiver
 
+from compliance import audit
 from compliance.errors import NotPermitted
+
+STANDING = ("role", "is_staff", "is_active")
+NOBODY = 0  # the number of an account that does not exist
 
 
 class Permission(StrEnum):
@@ -25,6 +31,8 @@ class Permission(StrEnum):
     APPROVE_RULES = "approve_rules"
     RELEASE_HOLD = "release_hold"
     CLOSE_REFERRAL = "close_referral"
+    RECORD_REQUEST = "record_request"
+    ANSWER_REQUEST = "answer_request"
     ENROL_AGENCY = "enrol_agency"
     APPROVE_AGENCY = "approve_agency"
     READ_LOG = "read_log"
@@ -49,6 +57,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.PROPOSE_RETRACTION,
             Permission.VIEW_EVIDENCE,
             Permission.ASSERT_FACT,
+            Permission.RECORD_REQUEST,
             Permission.VIEW_MATTER,
             Permission.VIEW_REGISTER,
         }
@@ -65,6 +74,8 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.APPROVE_RULES,
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
+            Permission.RECORD_REQUEST,
+            Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
             Permission.READ_LOG,
             Permission.VIEW_MATTER,
@@ -105,6 +116,28 @@ class User(AbstractUser):
             ),
         ]
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; another standing or password leaves its event, through whatever door it came."""
+        chosen = self._password is not None  # type: ignore[attr-defined]  # not merely rehashed
+        with transaction.atomic():
+            was = self._stored()
+            super().save(*args, **kwargs)
+            if was:  # of a new account, its creation says it all
+                self._tell(was, self._stored(), "changed" if chosen else "rehashed")
+
+    def _stored(self) -> dict[str, Any]:
+        rows = type(self)._base_manager.filter(pk=self.pk)
+        return rows.values("password", *STANDING).first() or {}
+
+    def _tell(self, was: dict[str, Any], now: dict[str, Any], how: str) -> None:
+        """Leave the event of another password, and of another standing with both of them."""
+        if was.pop("password") != now.pop("password"):
+            audit.record(f"user.password_{how}", self, by=None)
+        if was != now:
+            is_moved = was["is_active"] != now["is_active"]
+            done = ("activated" if now["is_active"] else "deactivated") if is_moved else "granted"
+            audit.record(f"user.{done}", self, by=None, was=was, now=now)
+
     def may(self, permission: Permission) -> bool:
         """Tell whether this person's role allows the step."""
         return self.is_active and permission in ROLES.get(self.role, frozenset())
@@ -115,3 +148,31 @@ def require(by: User, permission: Permission) -> None:
     if not by.may(permission):
         step = permission.replace("_", " ")
         raise NotPermitted(f"The role {by.role or 'none'} may not {step}.")
+
+
+def prove_again(*, by: User) -> None:
+    """Put on record that a person who is signed in has just shown once more who they are."""
+    audit.record("user.proved_again", by, by=by)
+
+
+# Django's own signals: they come from every door there is, or will be. What cannot be put on record
+# does not happen: without its event nobody is signed in, for the answer is then an error.
+
+
+@receiver(user_logged_in)
+def _signed_in(user: User, **told: Any) -> None:
+    audit.record("user.signed_in", user, by=user)
+
+
+@receiver(user_logged_out)
+def _signed_out(user: User | None, **told: Any) -> None:
+    if user is not None:
+        audit.record("user.signed_out", user, by=user)
+
+
+@receiver(user_login_failed)
+def _failed_to_sign_in(credentials: dict[str, Any], **told: Any) -> None:
+    """Name the person who was tried, if there is one: what was typed may be a password."""
+    typed = str(credentials.get(User.USERNAME_FIELD, ""))
+    tried = User.objects.filter(username=typed).first() or User(pk=NOBODY)
+    audit.record("user.sign_in_failed", tried, by=None)

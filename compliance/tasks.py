@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from compliance import determinations, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
 
 
@@ -24,7 +24,31 @@ def place_due() -> None:
     preservation.place_due()
 
 
+@shared_task(name="compliance.weigh_due")
+def weigh_due() -> None:
+    """Weigh what people ask, and take up again what was parked."""
+    requests.weigh_due()
+
+
+@shared_task(name="compliance.sweep_due")
+def sweep_due() -> None:
+    """Remove what uploads left behind."""
+    evidence.sweep_due()
+
+
 @shared_task(name="compliance.seal_log")
 def seal_log() -> None:
     """Seal the log."""
     checkpoints.seal_due()
+
+
+@shared_task(name="compliance.cosign_due")
+def cosign_due() -> None:
+    """Have witnesses cosign the log."""
+    anchors.cosign_due()
+
+
+@shared_task(name="compliance.stamp_due")
+def stamp_due() -> None:
+    """Have the log stamped."""
+    anchors.stamp_due()

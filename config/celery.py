@@ -18,7 +18,11 @@ BELLS = {  # how often each rings, and in which queue
     "referrals.seal_due": (EVERY_SECOND, "urgent"),
     "referrals.deliver_due": (EVERY_SECOND, "urgent"),
     "compliance.seal_log": (EVERY_SECOND, "default"),
+    "compliance.cosign_due": (EVERY_SECOND, "bulk"),
+    "compliance.stamp_due": (EVERY_HOUR, "bulk"),
+    "compliance.weigh_due": (EVERY_HOUR, "bulk"),
     "referrals.sweep_due": (EVERY_HOUR, "bulk"),
+    "compliance.sweep_due": (EVERY_HOUR, "bulk"),
 }
 
 app = Celery("dutyline")

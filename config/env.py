@@ -75,9 +75,46 @@ def cache(name: str) -> dict[str, str]:
     return {"BACKEND": f"django.core.cache.backends.{kind}", "LOCATION": where}
 
 
+BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w./-]*))?", re.ASCII)
+
+
+def storage(name: str, default: Path) -> str:
+    """Return the variable `name`, a directory or `s3://bucket/prefix`."""
+    where = text(name, str(default))
+    if not where or ("://" in where and not BUCKET.fullmatch(where)):
+        raise ImproperlyConfigured(f"{name} wants a directory or s3://BUCKET/PREFIX.")
+    return where
+
+
+def store(where: str) -> dict[str, object]:
+    """Return the Django form of a storage. A directory is MEDIA_ROOT.
+
+    The address of an S3 service and its credentials are read by the AWS client itself.
+    """
+    if bucket := BUCKET.fullmatch(where):
+        options = {"bucket_name": bucket[1], "location": (bucket[2] or "").strip("/")}
+        return {"BACKEND": "compliance.vault.bucket.Bucket", "OPTIONS": options}
+    return {"BACKEND": "compliance.vault.directory.Directory"}
+
+
 def words(name: str, default: str = "") -> list[str]:
     """Return the variable `name`, a list with commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def witnesses(name: str) -> list[tuple[str, str]]:
+    """Return the variable `name`, keys of witnesses with their addresses, as pairs."""
+    found = [tuple(each.split()) for each in words(name)]
+    if not all(len(pair) == 2 and re.fullmatch(r"https?://[^\s?#@]+", pair[1]) for pair in found):
+        raise ImproperlyConfigured(
+            f"{name} wants NAME+ID+KEY https://HOST/PATH, several with commas."
+        )
+    return [(key, url) for key, url in found]
+
+
+def link(name: str) -> str:
+    """Return the variable `name`, an address on the web with its path, or nothing."""
+    return _matching(name, "", r"(https?://[^\s?#@]+)?", "https://HOST/PATH or nothing")
 
 
 def secret(name: str, kept_in: Path) -> str:

@@ -11,7 +11,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- where things are
 STATE_DIR = Path(env.text("DUTYLINE_STATE_DIR", str(BASE_DIR / "var")))  # embedded database, keys
-STORAGE = env.text("DUTYLINE_STORAGE", str(STATE_DIR / "evidence"))  # directory of sealed evidence
+STORAGE = env.storage("DUTYLINE_STORAGE", STATE_DIR / "evidence")  # directory or s3://bucket/prefix
 ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # or production
 SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
@@ -20,15 +20,22 @@ DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")
 BROKER_URL = env.broker("DUTYLINE_BROKER_URL")  # amqp://…; empty: the worker runs in process
 CACHE = env.cache("DUTYLINE_CACHE_URL")  # redis://… shared by all processes; empty: locmem://
 BASE_URL = env.address("DUTYLINE_BASE_URL", "http://localhost:8000")  # how agencies reach us
+LEGAL_PROCESS_URL = env.link("DUTYLINE_LEGAL_PROCESS_URL")  # where legal process is served on us
 ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # our names
 TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, each adding a hop
 LOG_ORIGIN = env.origin("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
+WITNESSES = env.witnesses("DUTYLINE_WITNESSES")  # who cosigns the log: NAME+ID+KEY https://…, …
+WITNESS_QUORUM = env.count("DUTYLINE_WITNESS_QUORUM", 0)  # cosignatures a published state needs
+TIMESTAMP_URL = env.link("DUTYLINE_TIMESTAMP_URL")  # authority that stamps the log once a day
+TIMESTAMP_ROOTS = env.text("DUTYLINE_TIMESTAMP_ROOTS", "")  # PEM file: its certificates we trust
 UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one item of evidence
 
 if KEY_PROVIDERS != ["local"]:
     raise ImproperlyConfigured("DUTYLINE_KEY_PROVIDERS knows one provider: local.")
-if "://" in STORAGE:
-    raise ImproperlyConfigured("DUTYLINE_STORAGE wants a directory.")
+if len(WITNESSES) < WITNESS_QUORUM:
+    raise ImproperlyConfigured("DUTYLINE_WITNESS_QUORUM wants no more than there are witnesses.")
+if TIMESTAMP_URL and not Path(TIMESTAMP_ROOTS).is_file():
+    raise ImproperlyConfigured("DUTYLINE_TIMESTAMP_ROOTS wants a file of certificates (PEM).")
 IN_PRODUCTION = ENVIRONMENT == "production"
 if IN_PRODUCTION and not BASE_URL.startswith("https://"):
     raise ImproperlyConfigured("DUTYLINE_BASE_URL wants https://HOST in production.")
@@ -36,6 +43,8 @@ if IN_PRODUCTION and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DUTYLINE_ALLOWED_HOSTS wants names in production, not *.")
 if IN_PRODUCTION and len(SECRET_KEY) < 50:
     raise ImproperlyConfigured("DUTYLINE_SECRET_KEY wants 50 characters or more in production.")
+if IN_PRODUCTION and not all(url.startswith("https://") for _, url in WITNESSES):
+    raise ImproperlyConfigured("DUTYLINE_WITNESSES wants https:// in production.")
 if IN_PRODUCTION and LOG_ORIGIN.startswith("localhost/"):
     raise ImproperlyConfigured("DUTYLINE_LOG_ORIGIN wants the log's lasting name in production.")
 
@@ -81,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "config.middleware.WhoActs",
     "config.middleware.OneLaw",
+    "config.log.ShowsCheckpoint",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -114,10 +124,7 @@ WHITENOISE_AUTOREFRESH = False
 
 CACHES = {"default": CACHE}
 STORAGES = {
-    "default": {
-        "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"file_permissions_mode": 0o600, "directory_permissions_mode": 0o700},
-    },
+    "default": env.store(STORAGE),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
 

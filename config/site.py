@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.text import capfirst
 
 # Not compliance.admin: it registers with the site that this module defines.
-from compliance import determinations, facts, findings, lifecycle, releases
+from compliance import determinations, facts, findings, lifecycle, releases, requests
 from compliance.models import (
     ConflictDecision,
     Determination,
@@ -25,8 +25,8 @@ from compliance.models import (
 from compliance.roles import Permission, User
 from config import undoing
 from config.piles import COUNTED, SHOWN, Pile, Row, ago, page_of, pile_of, share_of, when
-from referrals import agencies, docket
-from referrals.models import Agency, AgencyKey, LiaisonClient, Referral
+from referrals import agencies, docket, inquiries
+from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
@@ -39,6 +39,8 @@ GROUPS = {
         "Referral",
         "Overturning",
         "Retraction",
+        "InformationRequest",
+        "SubjectRequest",
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
@@ -63,8 +65,8 @@ class DeskSite(AdminSite):
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), undoing.to_sign(), undoing.doubted(), _idle(), _due(), _homeless(),
-                _to_confirm(user), _to_release(user), _to_sign(), _to_close(),
-                undoing.to_redress(), *piles,
+                _to_confirm(user), _to_release(user), _to_sign(), _to_answer(), _of_people(),
+                _to_close(), undoing.to_redress(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -196,6 +198,30 @@ def _to_close() -> Pile:
         for each in waiting.order_by("acknowledged_at", "id")[:SHOWN]
     )
     return pile_of("To be closed", "No acknowledged referral is open.", waiting, rows)
+
+
+def _to_answer() -> Pile:
+    waiting = inquiries.waiting().select_related("referral__agency")
+    rows = (Row(f"Request {each}", page_of(each), _asked(each)) for each in waiting[:SHOWN])
+    return pile_of("Asked by agencies", "No agency waits for an answer.", waiting, rows)
+
+
+def _asked(request: InformationRequest) -> str:
+    return f"from {request.referral.agency.name}, received {ago(request.received_at)}"
+
+
+def _of_people() -> Pile:
+    waiting = requests.waiting()
+    rows = (
+        Row(
+            f"Request {each}",
+            page_of(each),
+            f"for {each.kind}, {each.state}, {when(each.due_at)}",
+            share_of(each.received_at, each.due_at),
+        )
+        for each in waiting[:SHOWN]
+    )
+    return pile_of("Asked by people", "No person waits for an answer.", waiting, rows)
 
 
 def _to_release(user: User) -> Pile:

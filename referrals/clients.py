@@ -32,6 +32,7 @@ class Scope(models.TextChoices):
 
     READ = "referrals:read"
     ACKNOWLEDGE = "referrals:acknowledge"
+    REQUEST = "referrals:request"
 
 
 class LiaisonClient(models.Model):
@@ -214,13 +215,20 @@ def lock(client: LiaisonClient) -> LiaisonClient:
 def issue_token(client: LiaisonClient, key_thumbprint: str) -> str:
     """Return a new access token, bound to the key with this thumbprint."""
     token = secrets.token_urlsafe(32)
-    AccessToken.objects.create(
-        digest=digest(token),
-        client=client,
-        thumbprint=key_thumbprint,
-        expires_at=timezone.now() + TOKEN_LIFE,
-    )
+    with transaction.atomic():
+        AccessToken.objects.create(
+            digest=digest(token),
+            client=client,
+            thumbprint=key_thumbprint,
+            expires_at=timezone.now() + TOKEN_LIFE,
+        )
+        audit.record("liaisonclient.signed_in", client, by=None, key=key_thumbprint)
     return token
+
+
+def refuse(client: LiaisonClient | None, reason: str) -> None:
+    """Put on record that a program was not let in; None is one that nobody knows."""
+    audit.record("liaisonclient.refused", client or LiaisonClient(pk=0), by=None, reason=reason)
 
 
 def find_token(token: str) -> AccessToken | None:

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextChoices
 from django.utils import timezone
 
-from compliance import audit, determinations, findings, lifecycle, roles
+from compliance import audit, determinations, findings, lifecycle, releases, roles
 from compliance.determinations import Determination, Obligation
 from compliance.errors import Refused, Stale, WrongState
 from compliance.findings import Finding, reference
@@ -36,6 +36,10 @@ class Retracted(Refused):
 
 class Corrected(Refused):
     """A correction replaces this referral. Fetch the correction."""
+
+
+class ReferenceMissing(Refused):
+    """The law wants the number that the agency gave. Note it as the external reference first."""
 
 
 class State(models.TextChoices):
@@ -97,6 +101,9 @@ class Referral(models.Model):
     delivered_at = models.DateTimeField(null=True)
     first_read_at = models.DateTimeField(null=True)
     acknowledged_at = models.DateTimeField(null=True)
+    external_ref = models.CharField(
+        max_length=100, blank=True, help_text="The number that the agency gave it."
+    )
     closed_at = models.DateTimeField(null=True)
     closed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     closed_because = models.TextField(blank=True)
@@ -220,8 +227,9 @@ def withdraw(referral: Referral, *, because: str, version: int | None = None, by
 
 @audit.attributed
 def close(referral: Referral, *, because: str, version: int | None = None, by: User) -> Referral:
-    """Close a referral that its agency acknowledged."""
+    """Close a referral that its agency acknowledged, under its number where the law wants one."""
     roles.require(by, Permission.CLOSE_REFERRAL)
+    _require_reference(Referral.objects.get(pk=referral.pk))
     return lifecycle.advance(referral, State.CLOSED, because=because, version=version, by=by)
 
 
@@ -242,6 +250,15 @@ def of_overturned() -> QuerySet[Referral]:
     """Return the referrals about findings that were overturned, but for the retractions."""
     overturned = {"obligation__determination__finding__state": findings.State.OVERTURNED}
     return Referral.objects.filter(**overturned).exclude(filing_type=FilingType.RETRACTION)
+
+
+def wants_reference(referral: Referral) -> bool:
+    """Tell whether a law that asks for a referral wants the number that the agency gave it."""
+    asked = {*referral.obligation.because}
+    return referral.filing_type != FilingType.RETRACTION and any(
+        each["reason"] == "external_reference" and asked & {*each["because"]}
+        for each in referral.obligation.determination.result["human"]
+    )
 
 
 def require_owed(referral: Referral) -> Referral:
@@ -344,6 +361,14 @@ def _following() -> QuerySet[Referral]:
 
 def _continuing(referral: Referral) -> Obligation:
     return Obligation.objects.get(chain=referral.obligation.chain, **IN_FORCE)
+
+
+def _require_reference(referral: Referral) -> None:
+    if wants_reference(referral) and not referral.external_ref:
+        said = releases.rules().vocabulary.reasons["external_reference"]
+        raise ReferenceMissing(
+            f"{referral} stays open: {said}. Note it as the external reference, then close."
+        )
 
 
 def overdue() -> QuerySet[Referral]:

@@ -6,6 +6,7 @@ from referrals.bundles import Bundle, SealedHeader
 from referrals.clients import AccessToken, LiaisonClient, SeenOnce, StoredReply
 from referrals.delivery import Attempt
 from referrals.docket import Referral
+from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
 from referrals.retractions import Retraction
 
@@ -16,6 +17,7 @@ __all__ = [
     "AgencyKey",
     "Attempt",
     "Bundle",
+    "InformationRequest",
     "LiaisonClient",
     "Referral",
     "Retraction",
@@ -28,7 +30,8 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
-audit.watch(Referral)
+audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
+audit.watch(InformationRequest, exclude=("process_reference",))

@@ -6,13 +6,16 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models, transaction
 from django.utils import timezone
 
-from compliance import audit, lifecycle
+from compliance import audit, lifecycle, roles
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
-from compliance.errors import Malformed, NotPermitted, WrongState
+from compliance.errors import Malformed, NotPermitted, Stale, WrongState
+from compliance.roles import Permission, User
 from referrals import bundles, docket
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
+
+REFERENCED = (docket.State.DELIVERED, docket.State.ACKNOWLEDGED)  # may be given a number
 
 
 class Acknowledgement(models.Model):
@@ -89,6 +92,31 @@ def acknowledge(
         agency_reference=agency_reference.strip(),
         receipt_sha256=receipt_sha256,
     )
+
+
+@audit.attributed
+@transaction.atomic
+def note_reference(
+    referral: Referral, *, external_ref: str, version: int | None = None, by: User
+) -> Referral:
+    """Note the number under which an agency keeps a referral, such as the CAS number of s.12.
+
+    It may be noted anew until the referral is closed. The log holds each in its private part
+    alone (docs/decisions/0008): it leads to a person's file. Raises Malformed, Stale, WrongState.
+    """
+    roles.require(by, Permission.CLOSE_REFERRAL)
+    number = external_ref.strip()
+    if not 0 < len(number) <= 100:
+        raise Malformed("The external reference wants 1 to 100 characters.")
+    current = Referral.objects.select_for_update().get(pk=referral.pk)
+    if version not in (None, current.version):
+        raise Stale
+    if current.state not in REFERENCED:
+        raise WrongState(f"{current} is {current.state}; no agency gives it a number now.")
+    current.external_ref = number
+    current.save(update_fields=["external_ref"])
+    audit.record("referral.referenced", current, by=by, external_ref=number)
+    return current
 
 
 def proof(referral: Referral) -> tuple[str, bytes]:

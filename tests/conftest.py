@@ -17,7 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as effort
 
 from compliance import documents
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from compliance.audit.context import acting
 from compliance.roles import User
 from tests.stage import Stage
@@ -75,7 +75,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 FIRST = import_module("compliance.migrations.0002_append_only")
-LATER = ("0005_append_only_ladder", "0008_facts")  # guarded in the same way
+LATER = ("0005_append_only_ladder", "0008_facts", "0012_anchors")  # guarded in the same way
 DECIDED = import_module("compliance.migrations.0010_decided_law")
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
@@ -177,7 +177,7 @@ def home(
 @pytest.fixture
 def log_key(home: Path) -> Path:
     """The log's own signing key."""
-    return checkpoints.ensure_key()
+    return signing.ensure_key()
 
 
 @pytest.fixture

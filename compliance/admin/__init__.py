@@ -12,7 +12,7 @@ from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, overturnings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks
+from compliance.admin import law, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -45,6 +45,7 @@ from compliance.models import (
     Release,
     RuleDocument,
     RuleDocumentVersion,
+    SubjectRequest,
     Work,
 )
 from compliance.roles import Permission, User
@@ -346,3 +347,4 @@ class LogDesk(Desk):
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)
+admin.site.register(SubjectRequest, subjects.SubjectRequestDesk)

@@ -22,7 +22,7 @@ from django.utils.html import format_html
 from django.utils.text import capfirst
 from django.views.decorators.http import require_safe
 
-from compliance import roles
+from compliance import readings, roles
 from compliance.admin.forms import Asking, Decision
 from compliance.errors import NotPermitted, Refused
 from compliance.models import AuditEntry
@@ -147,6 +147,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """List the records; who may begin a new one gets the way to it."""
+        readings.list_(self.model, request.GET.urlencode(), by=person(request))
         around: dict[str, Any] = {"title": title(self)}
         if self.begin and self.begin.is_for(person(request), None):
             around |= {"begin": self.begin, "begin_at": address(self.model, self.begin.name)}
@@ -225,6 +226,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, record: Any, tried: Button | None = None, *, status: int = 200
     ) -> HttpResponse:
         """Return the page of a record, with the step that was tried in vain, if one was."""
+        readings.show(record, by=person(request))
         page = self.page(
             request,
             "page",
@@ -331,7 +333,7 @@ def buttons(
 
 
 def timeline(*records: models.Model) -> models.QuerySet[AuditEntry]:
-    """Return what happened to these records, oldest first; field diffs stay in the log."""
+    """Return what happened to these records, oldest first; diffs and readings stay in the log."""
     keys: dict[type[models.Model], list[str]] = {}
     for record in records:
         keys.setdefault(type(record), []).append(str(record.pk))
@@ -339,5 +341,6 @@ def timeline(*records: models.Model) -> models.QuerySet[AuditEntry]:
     for model, named in keys.items():
         kind = ContentType.objects.get_for_model(model)
         about |= models.Q(content_type=kind, object_pk__in=named)
-    events = AuditEntry.objects.filter(about, action=AuditEntry.Action.ACCESS)
+    done = AuditEntry.objects.filter(about, action=AuditEntry.Action.ACCESS)
+    events = done.exclude(event__endswith=f".{readings.SHOWN}")
     return events.select_related("actor").order_by("timestamp", "id")

@@ -230,15 +230,31 @@ class ProfileSheet(Zoned):
             self.fields["values"].widget.attrs["rows"] = len(counts.facts) + 2
 
 
+class Attested(forms.NullBooleanField):
+    """What somebody attests: yes, no, or nothing where it is not known."""
+
+    def __init__(self, label: str) -> None:
+        said = [("unknown", "not known"), ("true", "yes"), ("false", "no")]
+        super().__init__(label=label, required=False, widget=forms.NullBooleanSelect)
+        cast(forms.NullBooleanSelect, self.widget).choices = said
+
+
 class Attachment(Zoned):
-    """A file, what it was and when it was acquired."""
+    """A file, what it was, where it comes from and what is attested of it."""
 
     # An empty file is refused by the verb, whose words are better.
     upload = forms.FileField(label="File", allow_empty_file=True)
     field_class = forms.ChoiceField(label="It was", choices=evidence.FieldClass.choices)
     acquired_at = LocalTime(label="Acquired at")
+    acquired_by = forms.CharField(
+        label="Acquired by", help_text="A person or a system. Empty: you.", required=False
+    )
     source_url = forms.CharField(label="Where it was found (address)", required=False)
-    field_order = ["upload", "field_class", "acquired_at", "zone", "source_url"]
+    source_account = forms.CharField(label="Under which account", required=False)
+    publicly_available = Attested("Available to the public")
+    exif_viewed = Attested("Its EXIF data was looked at")
+    automated_detection = Attested("Found by automated means")
+    field_order = ["upload", "field_class", "publicly_available", "acquired_at", "zone"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

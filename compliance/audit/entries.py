@@ -31,7 +31,7 @@ ERASED = "auditentry.erased"
 SALT = 32
 _EVENT = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
 _DIFFS = ("created", "updated", "deleted", "accessed")  # by the code of AbstractLogEntry.Action
-_PRIVATE = (
+PRIVATE = (
     "changes",
     "changes_text",
     "object_repr",
@@ -173,12 +173,17 @@ def record(
     return entry
 
 
-def watch(model: type[M], *, exclude: tuple[str, ...] = ()) -> type[M]:
-    """Let django-auditlog write the field diffs of `model`; words and bytes are left out."""
+def watch(
+    model: type[M], *, exclude: tuple[str, ...] = (), linked: tuple[str, ...] = ()
+) -> type[M]:
+    """Let django-auditlog write the field diffs of `model`; words and bytes are left out.
+
+    `linked` names the many-to-many fields whose links are watched as well.
+    """
     # Free text may name anybody. A BinaryField makes django-auditlog 3.4.1 crash on save.
     silent = (models.TextField, models.BinaryField)
     left_out = [field.name for field in model._meta.fields if isinstance(field, silent)]
-    auditlog.register(model, exclude_fields=[*exclude, *left_out])
+    auditlog.register(model, exclude_fields=[*exclude, *left_out], m2m_fields=set(linked))
     return model
 
 
@@ -232,9 +237,14 @@ def public_data(entry: AuditEntry) -> bytes:
 
 def commitment(entry: AuditEntry, salt: bytes) -> bytes:
     """Commit to the private part of the entry under its salt."""
-    private = {name: getattr(entry, name) for name in _PRIVATE}
+    return hmac.digest(salt, private_data(entry), hashlib.sha256)
+
+
+def private_data(entry: AuditEntry) -> bytes:
+    """Return the private part of the entry: what its commitment is made of."""
+    private = {name: getattr(entry, name) for name in PRIVATE}
     private["remote_addr"] = _address(entry.remote_addr)
-    return hmac.digest(salt, canonical(private), hashlib.sha256)
+    return canonical(private)
 
 
 def _address(value: str | None) -> str | None:
@@ -264,7 +274,7 @@ def fault(entry: AuditEntry | None, leaf: bytes) -> str | None:
 
 def _is_erased(entry: AuditEntry) -> bool:
     """Tell whether the private part is wholly gone, and an entry of its own says so."""
-    gone = all(getattr(entry, name) is None for name in _PRIVATE)
+    gone = all(getattr(entry, name) is None for name in PRIVATE)
     said = AuditEntry.objects.filter(event=ERASED, object_pk=str(entry.pk))
     return gone and said.exists()
 

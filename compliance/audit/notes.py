@@ -1,4 +1,7 @@
-"""Notes: what the log signs and hands out. C2SP signed-note, checkpoint and tlog-proof, v1."""
+"""Notes: what the log signs and hands out, and what witnesses add to it.
+
+C2SP signed-note, checkpoint, tlog-proof and tlog-cosignature, v1.
+"""
 
 import base64
 import binascii
@@ -14,7 +17,9 @@ from compliance.audit import tree
 
 PROOF = "c2sp.org/tlog-proof@v1"
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"  # of a witness: with a time, and over it
 _KEY_ID = 4
+_TIME = 8
 _MOST_SIGNATURES = 100
 _MOST_HASHES = 63
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -32,16 +37,29 @@ class Verifier:
 
     name: str
     public: bytes
+    kind: bytes = ED25519
 
     @property
     def key_id(self) -> bytes:
         """Return the four bytes that name this key in a signature line."""
-        return hashlib.sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:_KEY_ID]
+        named = self.name.encode() + b"\n" + self.kind + self.public
+        return hashlib.sha256(named).digest()[:_KEY_ID]
 
     @property
     def vkey(self) -> str:
         """Return the key as one line of text."""
-        return f"{self.name}+{self.key_id.hex()}+{_b64(ED25519 + self.public)}"
+        return f"{self.name}+{self.key_id.hex()}+{_b64(self.kind + self.public)}"
+
+    def check(self, text: str, signature: bytes) -> None:
+        """Raise BadNote unless the signature, a cosignature with its time, fits the text."""
+        message = text.encode()
+        if self.kind == COSIGNATURE:
+            time, signature = int.from_bytes(signature[:_TIME]), signature[_TIME:]
+            message = f"cosignature/v1\ntime {time}\n".encode() + message
+        try:
+            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+        except InvalidSignature as error:
+            raise BadNote(f"The signature of {self.name} does not fit the note.") from error
 
 
 @dataclass(frozen=True)
@@ -107,14 +125,15 @@ def verifier(name: str, key: Ed25519PrivateKey) -> Verifier:
     return Verifier(name, key.public_key().public_bytes_raw())
 
 
-def read_vkey(text: str) -> Verifier:
-    """Read a key from its line of text; its id must be its own."""
+def read_vkey(text: str, *, kind: bytes = ED25519) -> Verifier:
+    """Read a key of a log, or of a witness, from its line of text; its id must be its own."""
     name, _, rest = text.strip().partition("+")
     key_id, _, encoded = rest.partition("+")
     data = _unb64(encoded)
-    found = Verifier(name, data[1:])
-    if not _NAME.fullmatch(name) or data[:1] != ED25519 or len(found.public) != 32:
-        raise BadNote("This is no Ed25519 key of a log: name+id+base64 is wanted.")
+    found = Verifier(name, data[1:], kind)
+    if not _NAME.fullmatch(name) or data[:1] != kind or len(found.public) != 32:
+        whose = "log" if kind == ED25519 else "witness"
+        raise BadNote(f"This is no Ed25519 key of a {whose}: name+id+base64 is wanted.")
     if key_id != found.key_id.hex():
         raise BadNote(f"The key's id is {found.key_id.hex()}, not {key_id[:60]!r}.")
     return found
@@ -128,6 +147,17 @@ def sign(text: str, name: str, key: Ed25519PrivateKey) -> str:
 
 def open_note(note: str, by: Verifier) -> str:
     """Return the text that `by` signed. Other keys are ignored; a bad signature is not."""
+    text, _ = _opened(note, by)
+    return text
+
+
+def cosignature(note: str, by: Verifier) -> str:
+    """Return the line of the note in which the witness `by` cosigned it."""
+    _, data = _opened(note, by)
+    return f"— {by.name} {_b64(data)}\n"
+
+
+def _opened(note: str, by: Verifier) -> tuple[str, bytes]:
     text, gap, tail = note.rpartition("\n\n")
     lines = tail.split("\n")
     if not gap or lines.pop() != "" or not 1 <= len(lines) <= _MOST_SIGNATURES:
@@ -138,13 +168,9 @@ def open_note(note: str, by: Verifier) -> str:
     known = [data for name, data in signatures if (name, data[:_KEY_ID]) == (by.name, by.key_id)]
     if not known:
         raise BadNote(f"The note is not signed by {by.name} with key {by.key_id.hex()}.")
-    public = Ed25519PublicKey.from_public_bytes(by.public)
     for data in known:
-        try:
-            public.verify(data[_KEY_ID:], f"{text}\n".encode())
-        except InvalidSignature as error:
-            raise BadNote(f"The signature of {by.name} does not fit the note.") from error
-    return f"{text}\n"
+        by.check(f"{text}\n", data[_KEY_ID:])
+    return f"{text}\n", known[0]
 
 
 def _signature(line: str) -> tuple[str, bytes]:

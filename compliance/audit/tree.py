@@ -5,6 +5,7 @@ A reader `Tiles` answers for a tile: up to 256 hashes of 32 bytes, joined.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 
 At = Callable[[int, int], bytes]
@@ -14,6 +15,7 @@ HASH = 32
 WIDTH = 256
 HEIGHT = 8
 EMPTY = sha256().digest()
+_KEPT = 2**16  # hashes that a reader remembers
 
 
 class Unproven(ValueError):
@@ -167,9 +169,19 @@ def split_tile(data: bytes) -> list[bytes]:
     return [data[i : i + HASH] for i in range(0, len(data), HASH)]
 
 
-def reader(tiles: Tiles) -> At:
-    """Read complete subtrees of any height from tiles."""
+def tile_path(level: int, n: int, width: int = WIDTH) -> str:
+    """Return where a tile lies under the address of a log (C2SP tlog-tiles)."""
+    digits = f"{n:03d}"
+    digits = digits.zfill(-(-len(digits) // 3) * 3)
+    groups = [digits[i : i + 3] for i in range(0, len(digits), 3)]
+    partial = "" if width == WIDTH else f".p/{width}"
+    return f"{level}/" + "/".join([*(f"x{each}" for each in groups[:-1]), groups[-1]]) + partial
 
+
+def reader(tiles: Tiles) -> At:
+    """Read complete subtrees of any height from tiles; neighbours share what was hashed."""
+
+    @lru_cache(maxsize=_KEPT)
     def at(height: int, n: int) -> bytes:
         level, within = divmod(height, HEIGHT)
         tile, offset = divmod(n << within, WIDTH)

@@ -35,11 +35,8 @@ def compiled(condition: Condition) -> Weigh:
     if branch == "not":
         denied = compiled(condition["not"][0])
         return lambda facts: -denied(facts)
-    parts = tuple(map(compiled, _flat(branch, condition)))
-    if len(parts) == 1:
-        return parts[0]
-    neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
-    return _compiled_branch(parts, neutral, decisive)
+    parts = [*flat(branch, condition)]
+    return compiled(parts[0]) if len(parts) == 1 else _compiled_branch(branch, parts)
 
 
 def seeking(condition: Condition) -> Seek:
@@ -47,12 +44,18 @@ def seeking(condition: Condition) -> Seek:
     if "fact" in condition:
         name = frozenset([condition["fact"]])
         return lambda facts: name
-    parts = [*_flat(branch_of(condition), condition)]
+    parts = [*flat(branch_of(condition), condition)]
     plain = frozenset(part["fact"] for part in parts if _is_open_while_unknown(part))
     others = [(compiled(part), seeking(part)) for part in parts if not _is_open_while_unknown(part)]
-    return lambda facts: plain.difference(facts).union(
-        *[seek(facts) for weighed, seek in others if weighed(facts) == UNDETERMINED]
-    )
+
+    def wanted(facts: Facts) -> frozenset[str]:
+        found = plain.difference(facts)
+        for weighed, seek in others:
+            if weighed(facts) == UNDETERMINED:
+                found |= seek(facts)
+        return found
+
+    return wanted
 
 
 def prove(condition: Condition, facts: Facts) -> Certificate:
@@ -170,20 +173,29 @@ def _included(wanted: frozenset[str], seen: Any) -> int:
     return FAILS if closed else UNDETERMINED
 
 
-def _flat(branch: str, condition: Condition) -> Iterator[Condition]:
+def flat(branch: str, condition: Condition) -> Iterator[Condition]:
     """Yield the parts of a condition; all of all is all of it, and so is any of any."""
     for part in condition[branch]:
         if branch in part:
-            yield from _flat(branch, part)
+            yield from flat(branch, part)
         else:
             yield part
 
 
-def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> Weigh:
-    """Return a function that stops at the first part that decides."""
+def _compiled_branch(branch: str, conditions: list[Condition]) -> Weigh:
+    """Return a function that stops at the first part that decides; plain tests come first."""
+    neutral, decisive = (HOLDS, FAILS) if branch == "all" else (FAILS, HOLDS)
+    deciding = decisive == HOLDS
+    choices = [(part["fact"], _accepted(part)) for part in conditions if _is_choice(part)]
+    parts = [compiled(part) for part in conditions if not _is_choice(part)]
 
-    def branch(facts: Facts) -> int:
+    def weighed(facts: Facts) -> int:
         result = neutral
+        for name, accepted in choices:
+            if name not in facts:
+                result = UNDETERMINED
+            elif (facts[name] in accepted) is deciding:
+                return decisive
         for part in parts:
             value = part(facts)
             if value == decisive:
@@ -192,18 +204,41 @@ def _compiled_branch(parts: tuple[Weigh, ...], neutral: int, decisive: int) -> W
                 result = UNDETERMINED
         return result
 
-    return branch
+    return weighed
+
+
+def _is_choice(part: Condition) -> bool:
+    return part.get("op") in ("is", "in") and "presume" not in part
+
+
+def _accepted(leaf: Condition) -> frozenset[Any]:
+    return frozenset(leaf["value"] if leaf["op"] == "in" else [leaf["value"]])
 
 
 def _compiled_leaf(leaf: Condition) -> Weigh:
     name, op, value, unknown = leaf["fact"], leaf["op"], leaf["value"], _leaf(leaf, {})
     if op in _INCLUDE:
-        wanted, sign = _wanted(op, value), _INCLUDE[op]
-        return lambda facts: _included(wanted, facts[name]) * sign if name in facts else unknown
+        return _compiled_set(name, _wanted(op, value), _INCLUDE[op], unknown)
     compare = _COMPARE[op]
     return lambda facts: (
         unknown if name not in facts else HOLDS if compare(facts[name], value) else FAILS
     )
+
+
+def _compiled_set(name: str, wanted: frozenset[str], found: int, unknown: int) -> Weigh:
+    """Return a function that weighs membership as `_included` does."""
+
+    def included(facts: Facts) -> int:
+        seen = facts.get(name)
+        if seen is None:
+            return unknown
+        if isinstance(seen, list):
+            return -found if wanted.isdisjoint(seen) else found
+        if not wanted.isdisjoint(seen["known"]):
+            return found
+        return -found if seen["closed"] else UNDETERMINED
+
+    return included
 
 
 # The independent checker. It must not call anything above: it is the second opinion.

@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 Path = tuple[str | int, ...]
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+TIME = re.compile(r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\dZ", re.ASCII)
 MOST_PROBLEMS = 100  # a hostile file must not buy a suggestion for each of a million words
 
 
@@ -149,20 +151,20 @@ def whole(most: int) -> Check:
 
 def day(value: Any, path: Path, report: Report) -> None:
     """Check that a value is a quoted day of the calendar."""
-    if parsed(date.fromisoformat, r"\d{4}-\d\d-\d\d", value) is None:
+    if parsed(date.fromisoformat, DAY, value) is None:
         report.add(path, f"must be a day such as '2026-03-01', not {shown(value)}.")
 
 
 def instant(value: Any, path: Path, report: Report) -> None:
     """Check that a value is a quoted time in UTC, in a year in which deadlines can be reckoned."""
-    at = parsed(datetime.fromisoformat, r"\d{4}-\d\d-\d\dT([01]\d|2[0-3]):\d\d:\d\dZ", value)
+    at = parsed(datetime.fromisoformat, TIME, value)
     if at is None or not 1900 <= at.year < 2200:
         report.add(path, f"must be a time such as '2026-03-01T09:00:00Z', not {shown(value)}.")
 
 
-def parsed(read: Callable[[str], Any], form: str, value: Any) -> Any:
+def parsed(read: Callable[[str], Any], form: re.Pattern[str], value: Any) -> Any:
     """Return what `read` makes of a text of this form, or None."""
-    if not isinstance(value, str) or not re.fullmatch(form, value, re.ASCII):
+    if not isinstance(value, str) or not form.fullmatch(value):
         return None
     try:
         return read(value)

@@ -138,6 +138,12 @@ def file_key(subject: uuid.UUID) -> bytes:
     return _unwrapped(provider(), wrap)
 
 
+def forget(subject: uuid.UUID) -> None:
+    """Delete the wrap of a subject that never became an item, if there is one."""
+    for wrap in FileKeyWrap.objects.filter(subject=subject):
+        wrap.delete()
+
+
 def _unwrapped(keeper: KeyProvider, wrap: FileKeyWrap) -> bytes:
     return keeper.unwrap(wrap.key_id, bytes(wrap.blob), _context(wrap.subject, wrap.key_id))
 

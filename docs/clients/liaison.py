@@ -5,6 +5,7 @@
     liaison.py --base https://… --client-id … --key liaison.pem list
     liaison.py … read ID | download ID --out FILE | acknowledge ID --reference TEXT
     liaison.py … receipt ID --out FILE
+    liaison.py … ask ID --process NAME --number TEXT (--for CLASS,CLASS | --keep) | asked ID
 
 It proves who it is with an Ed25519 key that never leaves the file, and gets a token of five
 minutes that is of no use without that key (RFC 7523, RFC 9449).
@@ -195,8 +196,9 @@ def refusal(status, body):
     """Return a refusal (RFC 9457) as one line."""
     try:
         told = json.loads(body)
-        return f"{status} {told['code']}: {told['detail']}"
-    except (ValueError, KeyError, TypeError):
+        where = told.get("legal_process_url")
+        return f"{status} {told['code']}: {told['detail']}{f' {where}' if where else ''}"
+    except (ValueError, KeyError, TypeError, AttributeError):
         return f"{status}: the service did not say why."
 
 
@@ -260,15 +262,34 @@ def acknowledge(service, asked):
     """Say that you have the bundle, under your own reference."""
     referral = service.json("GET", service.url(asked.id))
     said = {"agency_reference": asked.reference, "receipt_sha256": referral["bundle"]["sha256"]}
-    body = compact(said)
+    say(service, referral, "/acknowledge", said)
+
+
+def ask(service, asked):
+    """Ask, under legal process, for what a referral withholds, or that it be kept."""
+    said = {"asks": "preservation" if asked.keep else "data", "text": asked.text}
+    said |= {"classes": [] if asked.keep else asked.wanted.split(",")}
+    said |= {"legal_process": asked.process, "process_reference": asked.number}
+    referral = service.json("GET", service.url(asked.id))
+    say(service, referral, "/information-requests", said)
+
+
+def say(service, referral, part, said):
+    """Send what you say about a referral as you read it, and print what is on record of it."""
+    url, body = service.url(referral["id"], part), compact(said)
     headers = {
         "Content-Type": "application/json",
         "If-Match": f'"{referral["version"]}"',
-        # The same words for the same referral are the same act, however often they are sent.
-        "Idempotency-Key": hashlib.sha256(asked.id.encode() + body).hexdigest(),
+        # The same words at the same address are the same act, however often they are sent.
+        "Idempotency-Key": hashlib.sha256(url.encode() + body).hexdigest(),
     }
-    done = service.json("POST", service.url(asked.id, "/acknowledge"), headers, body)
-    print(json.dumps(done, indent=1))
+    print(json.dumps(service.json("POST", url, headers, body), indent=1))
+
+
+def asked_before(service, asked):
+    """Print what you asked about a referral, and what you were answered, as JSON."""
+    told = service.json("GET", service.url(asked.id, "/information-requests"))
+    print(json.dumps(told["items"], indent=1))
 
 
 def receipt(service, asked):
@@ -289,13 +310,20 @@ def parser():
     verbs = top.add_subparsers(dest="verb", required=True)
     verbs.add_parser("keygen", help="make a key")
     verbs.add_parser("list", help="list referrals").add_argument("--unread", action="store_true")
-    for name in ("read", "download", "acknowledge", "receipt"):
+    for name in ("read", "download", "acknowledge", "receipt", "ask", "asked"):
         verb = verbs.add_parser(name)
         verb.add_argument("id", metavar="ID")
         if name in ("download", "receipt"):
             verb.add_argument("--out", metavar="FILE", required=True)
         if name == "acknowledge":
             verb.add_argument("--reference", metavar="TEXT", required=True)
+        if name == "ask":
+            verb.add_argument("--process", metavar="NAME", required=True)
+            verb.add_argument("--number", metavar="TEXT", required=True)
+            verb.add_argument("--text", default="")
+            either = verb.add_mutually_exclusive_group(required=True)
+            either.add_argument("--for", metavar="CLASS,CLASS", dest="wanted")
+            either.add_argument("--keep", action="store_true")
     return top
 
 
@@ -311,6 +339,8 @@ def main(arguments=None):
         "download": download,
         "acknowledge": acknowledge,
         "receipt": receipt,
+        "ask": ask,
+        "asked": asked_before,
     }
     try:
         if asked.verb == "keygen":

@@ -43,6 +43,7 @@ class DPoP(BaseAuthentication):
                 bound_to=known.thumbprint,
             )
         except BadToken as error:
+            clients.refuse(known.client, "invalid_dpop_proof")
             raise Problem(401, "invalid_dpop_proof", str(error)) from error
         request._request.liaison = known.client  # type: ignore[attr-defined]  # for the audit log
         return Liaison(known.client), None
@@ -67,5 +68,6 @@ def _usable(token: str) -> AccessToken:
     if known is None or not known.client.is_usable:
         raise Problem(401, "invalid_token", "The token is unknown, expired or no longer valid.")
     if not known.client.may_come_from(remote_address()):
+        clients.refuse(known.client, "invalid_token")
         raise Problem(401, "invalid_token", "This client may not call from here.")
     return known

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from rest_framework.exceptions import APIException, Throttled, ValidationError
@@ -10,6 +11,7 @@ from rest_framework.response import Response
 
 from compliance.errors import Malformed, NotPermitted, Refused, Stale, WrongState
 from referrals.docket import Corrected, Retracted
+from referrals.inquiries import TaskingNotSupported
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'DPoP algs="Ed25519 EdDSA"'
@@ -85,6 +87,16 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _answer(request, 500, "server_error", "Something failed on our side. Try again later.")
 
 
+class _Tasking(Problem):
+    """An order that is refused, and where legal process is served instead."""
+
+    def __init__(self, refusal: TaskingNotSupported) -> None:
+        super().__init__(403, refusal.code, refusal.message)
+
+    def members(self) -> dict[str, Any]:
+        return super().members() | {"legal_process_url": settings.LEGAL_PROCESS_URL or None}
+
+
 class _Malformed(Problem):
     """A body or query that cannot be accepted: which field, and by which rule, never its value."""
 
@@ -99,6 +111,8 @@ class _Malformed(Problem):
 def _problem(error: Exception) -> Problem | None:
     if isinstance(error, Problem):
         return error
+    if isinstance(error, TaskingNotSupported):
+        return _Tasking(error)
     if isinstance(error, Refused) and type(error) in STATUSES:
         return Problem(STATUSES[type(error)], error.code, error.message)
     if isinstance(error, Http404):

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rest_framework.permissions import BasePermission
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 
 from referrals.api.authentication import Liaison
@@ -37,3 +37,12 @@ class MayAcknowledge(MayRead):
     """Clients with the scope to acknowledge."""
 
     scope = Scope.ACKNOWLEDGE
+
+
+class MayAsk(MayRead):
+    """Clients with the scope to ask for more; what was asked may be read by all that read."""
+
+    def has_permission(self, request: Request, view: "APIView") -> bool:
+        """Let a client pass that has the scope of what it does."""
+        self.scope = Scope.READ if request.method in SAFE_METHODS else Scope.REQUEST
+        return super().has_permission(request, view)

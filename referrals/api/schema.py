@@ -13,11 +13,15 @@ from referrals.api.errors import MEDIA_TYPE
 from referrals.api.serializers import (
     AcknowledgedSerializer,
     AcknowledgementSerializer,
+    AskingSerializer,
+    InformationRequests,
+    InformationRequestSerializer,
     ListQuery,
     PageOfReferrals,
     ProblemSerializer,
     ReceiptSerializer,
     ReferralSerializer,
+    TaskingSerializer,
     TokenErrorSerializer,
 )
 
@@ -68,6 +72,12 @@ IDEMPOTENCY_KEY = header(
     required=True,
 )
 CHALLENGE = reply_header("WWW-Authenticate", "The scheme, and what is wrong with it.", "401")
+LOG_CHECKPOINT = reply_header(
+    "Log-Checkpoint",
+    "The newest signed state of the audit log, a C2SP checkpoint in base64. Keep it: a log that "
+    "does not continue it later was rewritten.",
+    "200",
+)
 RETRY_AFTER = reply_header("Retry-After", "Seconds to wait.", "429")
 VERSION_TAG = reply_header("ETag", "The version, quoted.", "200", "304")
 
@@ -80,8 +90,8 @@ def _described(
     }
     return extend_schema(
         operation_id=operation,
-        parameters=[PROOF, *parameters, CHALLENGE, RETRY_AFTER],
-        responses=answers | problems,
+        parameters=[PROOF, *parameters, CHALLENGE, LOG_CHECKPOINT, RETRY_AFTER],
+        responses=problems | answers,
         **more,
     )
 
@@ -136,6 +146,25 @@ ACKNOWLEDGE = _described(
         reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
     ],
     request=AcknowledgementSerializer,
+)
+ASKED = _described("list_information_requests", {200: InformationRequests}, 404, parameters=[])
+ASK = _described(
+    "request_information",
+    {200: InformationRequestSerializer, (403, MEDIA_TYPE): TaskingSerializer},
+    400,
+    404,
+    409,
+    412,
+    413,
+    415,
+    422,
+    428,
+    parameters=[
+        IF_MATCH,
+        IDEMPOTENCY_KEY,
+        reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
+    ],
+    request=AskingSerializer,
 )
 RECEIPT = _described("read_receipt", {200: ReceiptSerializer}, 404, 409, parameters=[])
 

@@ -10,6 +10,8 @@ from compliance import determinations, overturnings
 from referrals import filings, retractions
 from referrals.api.authentication import address
 from referrals.docket import FilingType, Referral, State
+from referrals.inquiries import REFERENCE_LIMIT, TEXT_LIMIT, Asks, Process
+from referrals.inquiries import State as Stage
 
 VISIBLE = [State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
 
@@ -71,6 +73,7 @@ class LinksOfReferral(serializers.Serializer[Any]):
     bundle = serializers.URLField()
     acknowledge = serializers.URLField()
     receipt = serializers.URLField()
+    information_requests = serializers.URLField()
 
 
 class ReferralSerializer(serializers.Serializer[Referral]):
@@ -132,6 +135,7 @@ class ReferralSerializer(serializers.Serializer[Referral]):
                 ("bundle", "bundle"),
                 ("acknowledge", "acknowledge"),
                 ("receipt", "receipt"),
+                ("information_requests", "requests"),
             )
         }
 
@@ -164,6 +168,58 @@ class AcknowledgedSerializer(serializers.Serializer[Any]):
     receipt_sha256 = serializers.CharField()
 
 
+class AskingSerializer(serializers.Serializer[Any]):
+    """What an agency asks about a referral of its own, under legal process."""
+
+    asks = serializers.ChoiceField(
+        Asks.choices,
+        help_text="Orders to watch, to search or to deliver what is yet to come are refused.",
+    )
+    classes = serializers.ListField(
+        child=serializers.CharField(max_length=20),
+        max_length=20,
+        default=list,
+        help_text="For data: one or more of the classes that the referral withholds.",
+    )
+    legal_process = serializers.ChoiceField(Process.choices)
+    process_reference = serializers.CharField(
+        max_length=REFERENCE_LIMIT, help_text="The number of the order or letter."
+    )
+    text = serializers.CharField(
+        max_length=TEXT_LIMIT, allow_blank=True, default="", help_text="What is asked, and why."
+    )
+
+    def to_internal_value(self, data: Any) -> Any:
+        """Refuse a member that we do not know: who relies on it would be misled."""
+        if isinstance(data, dict) and data.keys() - self.fields.keys():
+            wrong = {"non_field_errors": ["unknown"]}  # never its name: it may say anything
+            raise serializers.ValidationError(wrong, code="unknown_member")
+        return super().to_internal_value(data)
+
+
+class InformationRequestSerializer(serializers.Serializer[Any]):
+    """A request for information as it is on record, and what it was answered."""
+
+    id = serializers.UUIDField()
+    number = serializers.CharField()
+    state = serializers.ChoiceField(Stage.choices)
+    asks = serializers.ChoiceField(Asks.choices)
+    classes = serializers.ListField(child=serializers.CharField())
+    legal_process = serializers.ChoiceField(Process.choices)
+    process_reference = serializers.CharField()
+    text = serializers.CharField()
+    received_at = serializers.DateTimeField()
+    answered_at = serializers.DateTimeField(allow_null=True)
+    refused_at = serializers.DateTimeField(allow_null=True)
+    reply = serializers.CharField(help_text="Empty until it is answered or refused.")
+
+
+class InformationRequests(serializers.Serializer[Any]):
+    """What the agency asked about one referral, newest first."""
+
+    items = InformationRequestSerializer(many=True)
+
+
 class ReceiptSerializer(serializers.Serializer[Any]):
     """The proof that the delivery is in the log, to be checked offline."""
 
@@ -182,6 +238,14 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     errors = serializers.JSONField(  # type: ignore[assignment]
         required=False, help_text="Per field, the rules broken."
+    )
+
+
+class TaskingSerializer(ProblemSerializer):
+    """A refused order is answered with the address for legal process, and with nothing else."""
+
+    legal_process_url = serializers.URLField(
+        required=False, allow_null=True, help_text="With tasking_not_supported alone."
     )
 
 

@@ -69,13 +69,19 @@ class Token(APIView):
         """Keep tokens out of every cache (RFC 6749 section 5.1)."""
         return super().default_response_headers | {"Cache-Control": "no-store"}
 
+    def handle_exception(self, exc: Exception) -> Response:
+        """Answer what went wrong; who was not let in is on record first."""
+        if isinstance(exc, OAuthProblem):
+            clients.refuse(getattr(self.request._request, "liaison", None), exc.code)
+        return super().handle_exception(exc)
+
     @schema.TOKEN
     def post(self, request: Request) -> Response:
         """Return a token that is bound to the key of the proof."""
         form = request.data or QueryDict()  # an empty body is parsed by nobody
         if _one(form, "grant_type") != "client_credentials":
             raise OAuthProblem(400, "unsupported_grant_type", "Ask for client_credentials.")
-        client = _client(form)
+        client = request._request.liaison = _client(form)  # type: ignore[attr-defined]  # who acts
         thumbprint = _proven(request)
         _check_scope(client, _one(form, "scope"))
         return Response(

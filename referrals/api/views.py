@@ -1,5 +1,6 @@
 """Views: each translates a request, calls one room, and translates what it returns."""
 
+import hashlib
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,14 +16,16 @@ from rest_framework.response import Response
 from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.viewsets import GenericViewSet
 
-from compliance.audit import checkpoints
-from referrals import docket, receipts
+from compliance.audit import signing
+from referrals import docket, inquiries, receipts
 from referrals.api import conditions, idempotency, pagination, schema
 from referrals.api.authentication import address, caller
-from referrals.api.permissions import MayAcknowledge, MayRead
+from referrals.api.permissions import MayAcknowledge, MayAsk, MayRead
 from referrals.api.serializers import (
     AcknowledgedSerializer,
     AcknowledgementSerializer,
+    AskingSerializer,
+    InformationRequestSerializer,
     ListQuery,
     ReceiptSerializer,
     ReferralSerializer,
@@ -160,12 +163,44 @@ class Referrals(GenericViewSet[Referral]):
 
         return idempotency.once(request, act)
 
+    @schema.ASKED
+    @action(
+        detail=True,
+        url_path="information-requests",
+        url_name="requests",
+        permission_classes=[MayAsk],
+    )
+    def requests(self, request: Request, pk: str) -> Response:
+        """List what the agency asked about a referral, and what it was answered."""
+        asked = inquiries.about(self.get_object())
+        return Response({"items": InformationRequestSerializer(asked, many=True).data})
+
+    @schema.ASK
+    @requests.mapping.post  # type: ignore[untyped-decorator]
+    def ask(self, request: Request, pk: str) -> HttpResponse:
+        """Ask, under legal process, for what the referral withholds, or that it be kept."""
+        referral = self.get_object()
+        if inquiries.is_tasking(request.data):
+            digest = hashlib.sha256(request._request.body).hexdigest()
+            inquiries.refuse_tasking(referral, request_sha256=digest, by=caller(request))
+        asked = AskingSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+
+        def act() -> dict[str, Any]:
+            version = conditions.agreed(request, referral.version)
+            received = inquiries.receive(
+                referral, version=version, by=caller(request), **asked.validated_data
+            )
+            return dict(InformationRequestSerializer(received).data)
+
+        return idempotency.once(request, act)
+
     @schema.RECEIPT
     @action(detail=True)
     def receipt(self, request: Request, pk: str) -> Response:
         """Read the proof that the delivery is in the log."""
         proof, entry = receipts.proof(self.get_object())
-        told = {"proof": proof, "entry": entry.decode(), "vkey": checkpoints.vkey()}
+        told = {"proof": proof, "entry": entry.decode(), "vkey": signing.vkey()}
         return Response(ReceiptSerializer(told).data)
 
 

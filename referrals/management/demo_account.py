@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from compliance import releases
-from compliance.audit.checkpoints import Report
+from compliance.audit.verification import Report
 from compliance.determinations import Determination, State
 from compliance.findings import Finding
 from compliance.preservation import Hold

@@ -1,43 +1,37 @@
-"""The audit log: what an entry costs the transaction it is part of, and how fast it is sealed.
+"""The audit log: what an entry costs the transaction it is part of, and what proving it costs.
 
 The writer's transaction changes one row and writes one entry through the real door: commitment,
-leaf in the outbox, triggers. The plain one changes the same row and inserts the same columns
-through the same ORM into a table with the same key, indexes and references but no trigger and no
-outbox: what an ordinary audit log does. What is compared is all of it, Python too. One client
-writes to SQLite, which lets one write at a time and lies in memory where the system has such a
-place; eight clients, each a process, write to PostgreSQL, each to a row of its own.
+leaf in the outbox, triggers. It is compared with a plain insert, with and without five more
+milliseconds of work in the transaction, with and without the sealer beside it. One client writes to
+SQLite, which lets one write at a time and lies in memory where the system has such a place; eight
+clients write to PostgreSQL, each to a row of its own: processes with all their Python, and then
+pgbench, which shows the database alone.
 
 The sealer is compared with the plainest transaction there is, the change of one row: audit.md
 wants 100,000 entries a second on PostgreSQL, where stack.md saw 1,200 such transactions of one
-client. The tree alone needs no database: it is compared in seconds of the processor.
+client. The whole verification is compared with a SHA-256 loop over the same public parts. The tree
+and its proofs need no database; they are compared in seconds of the processor.
 """
 
 import hashlib
 import os
+import random
 import time
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import get_context
-from typing import Any
-
-from django.contrib.contenttypes.models import ContentType
-from django.db import connection, models, transaction
-from django.db.models import F
+from itertools import pairwise
 
 from compliance import audit
-from compliance.audit import checkpoints, tree
-from compliance.audit.context import acting
+from compliance.audit import checkpoints, entries, signing, tree, verification
 from compliance.audit.entries import AuditEntry, AuditOutbox
-from compliance.lifecycle import Work
-from compliance.roles import Role, User
-from tests.benchmarks import measure, scratch
+from tests.benchmarks import measure
+from tests.benchmarks.writers import Bench, Writers, me
 
-PAUSE = 0.2  # seconds between two passes of the sealer
 SEALER_TARGET = 100_000 / 1_200
 RECORD = 400  # bytes
-FORK = get_context("fork")
+WORK = 0.005  # seconds
+PROOFS = 2_000
+AGAINST = "of its speed with a plain insert"
 
 
 @dataclass(frozen=True)
@@ -46,36 +40,60 @@ class Sizes:
 
     count: int  # transactions
     batches: int  # that the sealer drains
+    entries: int  # that are verified in full
     trees: int  # batches of leaves of the tree
+    leaves: int  # of the tree that proofs come from
+    seconds: int  # of pgbench
     rounds: int
 
 
-FULL, TINY = Sizes(400, 8, 48, 5), Sizes(16, 1, 1, 1)
+FULL = Sizes(400, 8, 4000, 48, 1_000_000, 2, 5)
+TINY = Sizes(16, 1, 40, 1, 3000, 1, 1)
 
 
 def figures(name: str, sizes: Sizes) -> Iterator[object]:
     """Measure in the database at hand."""
-    checkpoints.ensure_key()
+    signing.ensure_key()
     writers = Writers(sizes.count)
+    yield from of_the_verification(name, sizes)
     taken = measure.in_turn(
         {
             "bare": lambda: writers.take_turn(writers.nothing, clients=1),
             "plain": lambda: writers.take_turn(writers.plain),
             "ours": lambda: writers.take_turn(writers.entry),
             "beside": lambda: writers.take_turn_beside_the_sealer(),
+            "plain with work": lambda: writers.take_turn(writers.plain, work=WORK),
+            "ours with work": lambda: writers.take_turn(writers.entry, work=WORK),
+            "beside with work": lambda: writers.take_turn_beside_the_sealer(work=WORK),
             "seal": lambda: drain(sizes.batches),
         },
         rounds=sizes.rounds,
-        seconds=40,
+        seconds=60,
     )
-    plain, ours, beside = taken["plain"], taken["ours"], taken["beside"]
-    against = "of its speed with a plain insert"
-    yield measure.speed(
-        f"{name}, a transaction with its entry", ours, plain, against=against, at_least=0.95
-    )
-    yield measure.speed(
-        f"{name}, the same while the sealer runs", beside, plain, against=against, at_least=0.95
-    )
+    yield from of_the_writers(name, taken)
+    yield from of_the_sealer(name, taken)
+    if name == "SQLite":  # figures that need no database
+        yield of_the_tree(sizes.trees, sizes.rounds)
+        yield from of_the_proofs(sizes.leaves, sizes.rounds)
+    else:
+        yield from of_the_database_alone(name, writers, sizes)
+
+
+def of_the_writers(name: str, taken: dict[str, measure.Seconds]) -> Iterator[object]:
+    """Compare a transaction that writes an entry with one that inserts a plain row."""
+    for suffix, words in (("", ""), (" with work", f" and {WORK * 1000:g} ms of work")):
+        for ours, said in (("ours", ""), ("beside", ", while the sealer runs")):
+            yield measure.speed(
+                f"{name}, a transaction with its entry{words}{said}",
+                taken[ours + suffix],
+                taken["plain" + suffix],
+                against=AGAINST,
+                at_least=0.95,
+            )
+
+
+def of_the_sealer(name: str, taken: dict[str, measure.Seconds]) -> Iterator[object]:
+    """Compare sealing with writing, and say how much it is by itself."""
     yield measure.speed(
         f"{name}, entries sealed",
         taken["seal"],
@@ -84,91 +102,74 @@ def figures(name: str, sizes: Sizes) -> Iterator[object]:
         at_least=round(SEALER_TARGET) if name == "PostgreSQL" else None,
     )
     yield measure.speed(
+        f"{name}, entries sealed", taken["seal"], taken["ours"], against="for each that is written"
+    )
+    yield measure.rate(
         f"{name}, entries sealed",
         taken["seal"],
-        ours,
-        against="for each that is written",
+        at_least=100_000 if name == "PostgreSQL" else None,
     )
-    if name == "SQLite":  # a figure that needs no database
-        yield of_the_tree(sizes.trees, sizes.rounds)
 
 
-class Writers:
-    """Clients that write at once, each with a row of its own."""
+def of_the_database_alone(name: str, writers: Writers, sizes: Sizes) -> Iterator[object]:
+    """Let pgbench write the same rows, so that only the database is compared."""
+    bench, ours = Bench(writers, sizes.seconds), AuditEntry._meta.db_table
+    if not bench.is_there:
+        yield measure.absent(f"{name} alone, a transaction with its entry", "pgbench")
+        return
+    plain = writers.plain_entry._meta.db_table
+    taken = measure.in_turn(
+        {
+            f"{who}{suffix}": lambda table=table, work=work, sealed=sealed: bench.take_turn(
+                table, work=work, is_sealed=sealed
+            )
+            for suffix, work in (("", 0), (" with work", WORK))
+            for who, table, sealed in (
+                ("plain", plain, False), ("ours", ours, False), ("beside", ours, True),
+            )
+        },
+        rounds=sizes.rounds,
+        seconds=60,
+    )  # fmt: skip
+    yield from of_the_writers(f"{name} alone", taken)
 
-    def __init__(self, count: int) -> None:
-        self.clients = 1 if connection.vendor == "sqlite" else 8
-        self.count = count
-        self.plain_entry = _plain_twin(AuditEntry)
-        with connection.schema_editor() as editor:
-            editor.create_model(self.plain_entry)
-        with _acting():
-            self.ana = User.objects.create_user("ana", "ana@example.org", role=Role.REVIEWER)
-        self.rows = [
-            Work.objects.create(key=f"row {n}", topic="none", subject=uuid.uuid4(), cid="none")
-            for n in range(self.clients)
-        ]
 
-    def take_turn(self, write: Callable[[Any], object], *, clients: int | None = None) -> float:
-        """Let all clients, or so many, do all transactions; return the seconds of one of them."""
-        scratch.leave()  # a connection must not be shared with the clients
-        rows = self.rows[:clients]
-        each = max(1, self.count // len(rows))
-        start, ends = FORK.Barrier(len(rows)), FORK.SimpleQueue()
+def of_the_verification(name: str, sizes: Sizes) -> Iterator[object]:
+    """Compare verifying the whole log with hashing the public parts alone."""
+    ana = AuditEntry.objects.order_by("pk").values_list("actor", flat=True)
+    with me():
+        about = checkpoints.AuditCheckpoint(size=0)
+        for _ in range(sizes.entries - ana.count()):
+            audit.record("finding.confirmed", about, by=None, was="recorded")
+    checkpoints.seal_due()
+    data = [entries.public_data(entry) for entry in AuditEntry.objects.order_by("pk")]
 
-        def client(row: Any) -> None:
-            with _acting():
-                type(row).objects.get(pk=row.pk)  # connects
-                start.wait(timeout=60)
-                started = time.monotonic()
-                for _ in range(each):
-                    with transaction.atomic():
-                        type(row).objects.filter(pk=row.pk).update(attempts=F("attempts") + 1)
-                        write(row)
-                ends.put((started, time.monotonic()))
-            scratch.leave()
+    def hash_alone() -> None:
+        for each in data:
+            hashlib.sha256(each).digest()
 
-        processes = [FORK.Process(target=client, args=[row], daemon=True) for row in rows]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        if any(process.exitcode for process in processes):
-            raise SystemExit(1)
-        times = [ends.get() for _ in rows]
-        taken = max(ended for _, ended in times) - min(started for started, _ in times)
-        return taken / (each * len(rows))
+    taken = measure.in_turn(
+        {
+            "verify": lambda: measure.timed(verify),
+            "hash": lambda: measure.timed(hash_alone),
+        },
+        rounds=sizes.rounds,
+    )
+    each = [seconds / len(data) for seconds in taken["verify"]]
+    yield measure.rate(f"{name}, entries verified in full", each)
+    yield measure.speed(
+        f"{name}, verifying in full takes",
+        taken["hash"],
+        taken["verify"],
+        against="times as long as a SHA-256 loop over the public parts",
+    )
 
-    def take_turn_beside_the_sealer(self) -> float:
-        """Let all clients write entries while another process seals them."""
-        checkpoints.seal_due()
-        with _sealer():
-            return self.take_turn(self.entry)
 
-    def nothing(self, row: Any) -> None:
-        """Leave it at the change of the row."""
-
-    def entry(self, row: Any) -> None:
-        """Write an entry through the real door."""
-        audit.record("finding.confirmed", row, by=self.ana, was="recorded")
-
-    def plain(self, row: Any) -> None:
-        """Insert the same columns into the plain table."""
-        self.plain_entry(
-            event="finding.confirmed",
-            content_type=ContentType.objects.get_for_model(row),
-            object_pk=str(row.pk),
-            object_id=row.pk,
-            object_repr=str(row),
-            action=3,
-            actor=self.ana,
-            actor_ref=f"user:{self.ana.pk}",
-            actor_email=self.ana.email,
-            additional_data={"was": "recorded"},
-            cid="benchmark",
-            salt=bytes(32),
-            commitment=bytes(32),
-        ).save(force_insert=True)
+def verify() -> None:
+    """Verify the log in full; it must be good, or nothing was measured."""
+    report = verification.verify()
+    if not report.good:
+        raise SystemExit(report.problem)
 
 
 def drain(batches: int) -> float:
@@ -218,39 +219,48 @@ def of_the_tree(batches: int, rounds: int) -> measure.Figure:
     )
 
 
-@contextmanager
-def _sealer() -> Iterator[None]:
-    """Have a sealer run beside us."""
-    ready, asked_to_end = FORK.Event(), FORK.Event()
+def of_the_proofs(leaves: int, rounds: int) -> Iterator[object]:
+    """Make and check proofs in a tree of so many leaves; say what one costs and how long it is."""
+    tiles: dict[tuple[int, int], bytes] = {}
+    hashes = [tree.leaf_hash(n.to_bytes(8)) for n in range(leaves)]
+    tiles.update(tree.append(0, hashes, dict))
+    chance = random.Random(7)  # noqa: S311
+    scattered = [chance.randrange(leaves) for _ in range(PROOFS)]
+    neighbours = range(leaves - PROOFS, leaves)
+    sizes = sorted({chance.randrange(1, leaves) for _ in range(PROOFS)})
 
-    def seal() -> None:
-        checkpoints.seal_due()
-        ready.set()
-        while not asked_to_end.wait(PAUSE):
-            checkpoints.seal_due()
-        scratch.leave()
+    def at() -> tree.At:
+        return tree.reader(lambda level, n: tiles[level, n])
 
-    scratch.leave()
-    process = FORK.Process(target=seal, daemon=True)
-    process.start()
-    try:
-        if not ready.wait(timeout=60):
-            raise SystemExit("The sealer did not start.")
-        yield
-    finally:
-        asked_to_end.set()
-        process.join()
+    def prove(indices: list[int] | range) -> list[list[bytes]]:
+        read = at()
+        return [tree.inclusion_proof(index, leaves, read) for index in indices]
 
+    root = tree.root(leaves, at())
+    proofs = dict(zip(scattered, prove(scattered), strict=True))
 
-def _acting() -> Any:
-    return acting("command:benchmark", cid="benchmark")
+    def check() -> None:
+        for index, proof in proofs.items():
+            tree.verify_inclusion(index, leaves, hashes[index], proof, root)
 
+    def connect() -> None:
+        read = at()
+        for first, second in pairwise(sizes):
+            tree.consistency_proof(first, second, read)
 
-def _plain_twin(model: Any) -> Any:
-    """Return a model with the same columns, references and indexes, and nothing else."""
-    indexes = [
-        models.Index(fields=each.fields, name=f"plain_{each.name}") for each in model._meta.indexes
-    ]
-    meta = type("Meta", (), {"app_label": "benchmarks", "indexes": indexes})
-    columns = {field.name: field.clone() for field in model._meta.fields}
-    return type("PlainEntry", (models.Model,), {**columns, "Meta": meta, "__module__": __name__})
+    of, clock = f"of {leaves} leaves", time.process_time
+    taken = measure.in_turn(
+        {
+            f"proofs in a tree {of}": lambda: measure.timed(lambda: prove(scattered), clock=clock),
+            f"proofs of neighbours in a tree {of}": lambda: measure.timed(
+                lambda: prove(neighbours), clock=clock
+            ),
+            f"proofs checked {of}": lambda: measure.timed(check, clock=clock),
+            f"proofs of consistency {of}": lambda: measure.timed(connect, clock=clock),
+        },
+        rounds=rounds,
+    )
+    for name, seconds in taken.items():
+        yield measure.rate(name, [each / PROOFS for each in seconds])
+    longest = max(len(proof) for proof in proofs.values()) * tree.HASH
+    yield measure.plain(f"a proof in a tree {of}", longest, "bytes")

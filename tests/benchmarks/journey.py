@@ -26,7 +26,7 @@ from django.utils import timezone
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, facts, findings, preservation
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, signing
 from compliance.audit.context import acting
 from compliance.determinations import Decision, Determination
 from compliance.roles import Role, User
@@ -139,7 +139,7 @@ class Cast:
         def person(name: str, role: Role) -> Any:
             return User.objects.create_user(name, f"{name}@example.org", role=role)
 
-        checkpoints.ensure_key()
+        signing.ensure_key()
         soon = timezone.now() + timedelta(days=1)
         with acting("command:benchmark"):
             ana, ben = person("ana", Role.REVIEWER), person("ben", Role.REVIEWER)

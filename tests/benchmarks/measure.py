@@ -1,8 +1,8 @@
 """Benchmarks: contenders run in turn, side by side, and a figure is one line about their ratio.
 
-A machine has good and bad minutes; two contenders that take turns share them. So nothing here is
-a time: a figure is the best of one contender's rounds over the best of another's, and its spread
-is that ratio round by round.
+A machine has good and bad minutes; two contenders that take turns share them. So a figure is the
+best of one contender's rounds over the best of another's, and its spread is that ratio round by
+round. Only where a document wants so much a second is a figure a `rate`, of this machine as it is.
 """
 
 import os
@@ -61,6 +61,20 @@ def speed(
 def mebibytes(name: str, sizes: list[float], *, at_most: float | None = None) -> Figure:
     """Say how much memory was needed: not a ratio, for memory does not depend on the machine."""
     return Figure(name, min(sizes), "MiB", min(sizes), max(sizes), len(sizes), at_most=at_most)
+
+
+def rate(name: str, each: Seconds, *, at_least: float | None = None) -> Figure:
+    """Say how many there are a second, from the seconds that one takes."""
+    rates = [1 / seconds for seconds in each]
+    return Figure(
+        name, max(rates), "a second, here and now", min(rates), max(rates), len(rates),
+        at_least=at_least,
+    )  # fmt: skip
+
+
+def plain(name: str, value: float, unit: str) -> Figure:
+    """Say a figure that was taken once, in its unit."""
+    return Figure(name, value, unit, value, value, 1)
 
 
 def absent(name: str, what: str) -> str:

@@ -7,8 +7,13 @@ import pytest
 from django.core import checks
 from django.db import connection
 
-from compliance.audit import checkpoints
-from compliance.checks import keys_are_private, production_is_meant, roles_are_complete
+from compliance.audit import checkpoints, timestamps
+from compliance.checks import (
+    anchors_can_be_checked,
+    keys_are_private,
+    production_is_meant,
+    roles_are_complete,
+)
 from compliance.roles import ROLES, Role
 from compliance.vault import keys
 
@@ -57,6 +62,26 @@ class TestKeysArePrivate:
         assert keys_are_private() == []
 
 
+class TestAnchorsCanBeChecked:
+    def test_says_nothing_where_nobody_is_named(self) -> None:
+        assert anchors_can_be_checked() == []
+
+    def test_names_a_key_that_is_none(self, settings: Any) -> None:
+        settings.WITNESSES = [("wanda+00000000+AAAA", "https://w.example.org")]
+        (found,) = anchors_can_be_checked()
+        assert (found.id, found.msg.partition(":")[0]) == ("dutyline.E011", "DUTYLINE_WITNESSES")
+
+    @pytest.mark.parametrize(
+        ("package", "told"), [("django", set()), ("no_package", {"dutyline.E012"})]
+    )
+    def test_names_the_package_that_time_stamps_want(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch, package: str, told: set[str]
+    ) -> None:
+        settings.TIMESTAMP_URL = "https://stamps.example.org"
+        monkeypatch.setattr(timestamps, "PACKAGE", package)
+        assert {each.id for each in anchors_can_be_checked()} == told
+
+
 class TestProductionIsMeant:
     @pytest.mark.parametrize(
         ("vendor", "broker", "address", "told"),
@@ -79,9 +104,22 @@ class TestProductionIsMeant:
     ) -> None:
         monkeypatch.setattr(connection, "vendor", vendor)
         settings.BROKER_URL, settings.BASE_URL = broker, address
+        settings.LEGAL_PROCESS_URL = "https://duty.example.org/serve"
         assert {each.id for each in production_is_meant()} == told
+
+    def test_names_where_legal_process_is_served(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(connection, "vendor", "postgresql")
+        settings.BROKER_URL, settings.BASE_URL = "amqp://localhost", "https://duty.example.org"
+        assert settings.LEGAL_PROCESS_URL == ""
+        assert [each.id for each in production_is_meant()] == ["dutyline.W004"]
 
     def test_is_asked_before_a_deployment_only(self) -> None:
         known = checks.registry.registry
         assert production_is_meant in known.deployment_checks
-        assert {roles_are_complete, keys_are_private} <= known.registered_checks
+        assert {
+            roles_are_complete,
+            keys_are_private,
+            anchors_can_be_checked,
+        } <= known.registered_checks

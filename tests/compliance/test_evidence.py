@@ -12,14 +12,16 @@ from django.core.files.storage import default_storage
 from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
-from compliance import evidence, findings
+from compliance import evidence, findings, lifecycle
 from compliance.audit.entries import AuditEntry
 from compliance.errors import KeyUnusable, Malformed, NotPermitted, Tampered, WrongState
 from compliance.evidence import FieldClass, Item, View
 from compliance.findings import Finding
+from compliance.lifecycle import Work
 from compliance.roles import User
 from compliance.vault import keys, uploads
 from compliance.vault.keys import FileKeyWrap
+from compliance.vault.uploads import Unclaimed
 
 TEXT = b"Tonight at the station. " * 10_000  # four chunks
 
@@ -70,6 +72,77 @@ class TestAttach:
         told = [attach(each).exhibit for each in (one, one, other, one)]
         assert told == [1, 2, 1, 3]
 
+    def test_keeps_where_it_comes_from_and_what_is_attested(
+        self, finding: Finding, attach: Attach
+    ) -> None:
+        told = {
+            "source_account": "@sample-1",
+            "acquired_by": "night shift",
+            "exif_viewed": False,
+            "automated_detection": True,
+        }
+        item = attach(finding, field_class="C_priv", publicly_available=False, **told)
+        item.refresh_from_db()
+        assert {name: getattr(item, name) for name in told} == told
+        assert evidence.attestations(item) == {
+            "viewed_by_human": False,
+            "view_scope": "none",
+            "publicly_available": False,
+            "exif_viewed": False,
+            "automated_detection": True,
+        }
+
+    @pytest.mark.parametrize(
+        ("field_class", "told", "kept"),
+        [
+            ("C_pub", None, True),
+            ("C_pub", True, True),
+            ("C_priv", None, None),
+            ("C_priv", False, False),
+        ],
+    )
+    def test_takes_what_is_not_known_to_be_public_for_private(
+        self,
+        finding: Finding,
+        attach: Attach,
+        field_class: str,
+        told: bool | None,
+        kept: bool | None,
+    ) -> None:
+        item = attach(finding, field_class=field_class, publicly_available=told)
+        item.refresh_from_db()
+        assert item.publicly_available is kept
+
+    @pytest.mark.usefixtures("item")
+    def test_is_held_to_that_by_the_database(self) -> None:
+        for field_class, available in (("C_pub", None), ("C_pub", False), ("C_priv", True)):
+            with pytest.raises(IntegrityError), transaction.atomic():
+                Item.objects.update(field_class=field_class, publicly_available=available)
+
+    @pytest.mark.parametrize(
+        ("data", "told", "sniffed", "is_mismatched"),
+        [
+            (b"Tonight.", "text/plain", "text/plain", False),
+            (b"<script>alert(1)</script>", "image/png", "text/html", True),
+            (b"<svg onload='alert(1)'/>", "image/svg+xml", "image/svg+xml", False),
+            (b"GIF89a/*<script>*/=1", "text/html", "image/gif", True),
+            (b"PK\3\4" + bytes(90), "application/zip", "application/zip", False),
+            (b"\x80\x81", "image/png", "application/octet-stream", False),
+        ],
+    )
+    def test_shows_what_it_is_called_beside_what_it_is_and_mends_neither(
+        self, finding: Finding, ana: User, data: bytes, told: str, sniffed: str, is_mismatched: bool
+    ) -> None:
+        with uploads.seal(BytesIO(data), "post", told) as upload:
+            item = evidence.attach(
+                finding, upload, field_class="C_pub", acquired_at=timezone.now(), by=ana
+            )
+        assert (item.media_type, item.sniffed_type) == (told, sniffed)
+        assert item.is_mismatched is is_mismatched
+
+    def test_writes_out_a_name_that_hides_something(self, finding: Finding, attach: Attach) -> None:
+        assert attach(finding, name="../photo\u202egpj.exe").name == r"..\x2fphoto\u202egpj.exe"
+
     @pytest.mark.parametrize(
         ("told", "kept"),
         [
@@ -111,11 +184,19 @@ class TestAttach:
         [
             ({"data": b""}, r"The file is empty\. Attach the file that holds the evidence\."),
             ({"name": "x" * 256}, r"The file's name wants 1 to 255 characters\."),
+            ({"name": "\u202e" * 43}, r"The file's name wants 1 to 255 characters\."),
             ({"field_class": "C_none"}, r"Say whether the item was public \(C_pub\) or private"),
             ({"field_class": ""}, "Say whether the item was public"),
             ({"acquired_at": timezone.now() + timedelta(hours=1)}, "not in the future"),
             ({"acquired_at": datetime(2026, 3, 1)}, "with its time zone"),  # noqa: DTZ001
             ({"source_url": "x" * 2001}, r"The address is longer than 2000 characters\."),
+            ({"source_account": "x" * 201}, r"An account or a name is longer than 200 characters"),
+            ({"acquired_by": "x" * 201}, r"An account or a name is longer than 200 characters\."),
+            ({"publicly_available": False}, "Public content is what was available to the public"),
+            (
+                {"field_class": "C_priv", "publicly_available": True},
+                "Public content is what was available to the public, and nothing else",
+            ),
         ],
     )
     def test_refuses_what_it_cannot_use_and_leaves_nothing(
@@ -139,6 +220,19 @@ class TestAttach:
             evidence.attach(
                 finding, upload, field_class="C_pub", acquired_at=timezone.now(), by=ana
             )
+
+    def test_refuses_a_file_that_was_swept_because_nothing_came_of_it_for_too_long(
+        self, finding: Finding, attach: Attach, ana: User
+    ) -> None:
+        with uploads.seal(BytesIO(TEXT), "post.txt") as upload:
+            Unclaimed.objects.update(until=timezone.now())
+            assert evidence.sweep_due() == 1
+            with pytest.raises(Malformed, match=r"The file did not arrive whole\. Send it again\."):
+                evidence.attach(
+                    finding, upload, field_class="C_pub", acquired_at=timezone.now(), by=ana
+                )
+        assert not Item.objects.exists()
+        assert not FileKeyWrap.objects.exists()
 
     @pytest.mark.parametrize("last", ["keep", "record"])
     def test_leaves_nothing_half_done_when_the_database_fails_at_the_end(
@@ -331,6 +425,71 @@ class TestWasViewed:
         for start, stop in ranges:
             read(item, ben, start=start, stop=stop)
         assert evidence.was_viewed(item) == answer
+
+
+class TestSweepDue:
+    def test_removes_what_nobody_writes_any_more_and_says_so(
+        self, finding: Finding, attach: Attach
+    ) -> None:
+        kept = attach(finding)
+        uploads.seal(BytesIO(TEXT), "left.txt")
+        left = Unclaimed.objects.get()
+        assert len(objects()) == 2
+        assert evidence.sweep_due() == 0  # its time is not over
+        Unclaimed.objects.update(until=timezone.now())
+        assert evidence.sweep_due() == 1
+        assert [path.name for path in objects()] == [Path(kept.sealed_name).name]
+        entry = noted("upload.swept")
+        assert (entry.object_pk, entry.actor_ref) == (str(left.pk), "system:worker")
+        assert not Unclaimed.objects.exists()
+        assert evidence.sweep_due() == 0
+
+    def test_leaves_what_is_still_being_written(
+        self, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The pass has it in hand already when its writer moves on."""
+        monkeypatch.setattr(uploads, "BREATH", -1.0)  # it says with each piece that it lives
+        writer = uploads.Pouring()
+        Unclaimed.objects.update(until=timezone.now())
+        really = uploads.sweep
+
+        def after_a_piece(left: Unclaimed) -> bool:
+            writer.update(TEXT * 20)
+            return really(left)
+
+        monkeypatch.setattr(uploads, "sweep", after_a_piece)
+        assert evidence.sweep_due() == 1  # there was nothing to do, and that is done
+        assert len(objects()) == Unclaimed.objects.count() == 1
+        assert not AuditEntry.objects.filter(event="upload.swept").exists()
+        writer.finish()
+
+    def test_stops_a_writer_whose_object_is_gone(
+        self, db: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(uploads, "BREATH", -1.0)
+        writer = uploads.Pouring()
+        Unclaimed.objects.update(until=timezone.now())
+        assert evidence.sweep_due() == 1
+        with pytest.raises(TimeoutError, match="Too long nothing came of this upload"):
+            writer.update(TEXT * 20)
+
+    def test_tries_again_where_the_storage_failed(
+        self, db: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        uploads.seal(BytesIO(TEXT), "left.txt")
+        Unclaimed.objects.update(until=timezone.now())
+
+        def fail(name: str) -> None:
+            raise OSError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(default_storage, "discard", fail)
+            assert evidence.sweep_due() == 0
+        assert lifecycle.failing().get().last_error == "OSError"
+        assert Unclaimed.objects.get().claim() is False  # it is marked: no record can point at it
+        Work.objects.update(available_at=timezone.now())
+        assert evidence.sweep_due() == 1
+        assert objects() == []
 
 
 class TestClasses:

@@ -1,8 +1,12 @@
 """Roles: who may take which step, spelled out once more and by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
+from django.contrib.auth.models import Permission as Permit
+from django.contrib.auth.signals import user_logged_out
 from django.db import IntegrityError, transaction
 
 from compliance import roles
@@ -27,6 +31,8 @@ draft_rules         .         x        .        .
 approve_rules       .         x        .        .
 release_hold        .         x        .        .
 close_referral      .         x        .        .
+record_request      x         x        .        .
+answer_request      .         x        .        .
 enrol_agency        .         .        .        x
 approve_agency      .         x        .        x
 read_log            .         x        x        .
@@ -82,6 +88,83 @@ class TestCreateSuperuser:
         otto.set_password("another-horse-battery")
         otto.save()
         assert otto.password not in str(list(AuditEntry.objects.values()))
+
+
+class TestSave:
+    def events(self, otto: User) -> list[tuple[str, Any]]:
+        about = AuditEntry.objects.filter(object_pk=str(otto.pk), action=AuditEntry.Action.ACCESS)
+        return list(about.order_by("pk").values_list("event", "additional_data"))
+
+    def test_leaves_the_event_of_a_grant_with_both_standings(self, otto: User) -> None:
+        otto.role = Role.COUNSEL
+        otto.save()
+        otto.is_active = False
+        otto.save()
+        otto.is_active = True
+        otto.save()
+        was = {"role": "auditor", "is_staff": True, "is_active": True}
+        now = was | {"role": "counsel"}
+        gone = now | {"is_active": False}
+        assert self.events(otto) == [
+            ("user.granted", {"was": was, "now": now}),
+            ("user.deactivated", {"was": now, "now": gone}),
+            ("user.activated", {"was": gone, "now": now}),
+        ]
+
+    def test_leaves_none_of_what_is_not_saved_or_not_another(self, otto: User) -> None:
+        otto.role = Role.COUNSEL
+        otto.save(update_fields=["first_name"])
+        otto.refresh_from_db()
+        otto.save()
+        assert self.events(otto) == []
+
+    def test_tells_a_new_password_from_a_new_hash_of_the_old_one(
+        self, otto: User, settings: Any
+    ) -> None:
+        otto.set_password("another-horse-battery")
+        otto.save()
+        settings.PASSWORD_HASHERS = [
+            "django.contrib.auth.hashers.PBKDF2PasswordHasher", *settings.PASSWORD_HASHERS
+        ]  # fmt: skip
+        assert otto.check_password("another-horse-battery")
+        assert self.events(otto) == [
+            ("user.password_changed", None), ("user.password_rehashed", None)
+        ]  # fmt: skip
+
+    def test_is_refused_with_its_event(self, otto: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*args: Any, **kwargs: Any) -> None:
+            raise OSError("the disk is full")
+
+        monkeypatch.setattr(roles.audit, "record", broken)
+        otto.role = Role.COUNSEL
+        with pytest.raises(OSError, match="full"):
+            otto.save()
+        assert User.objects.get(pk=otto.pk).role == Role.AUDITOR
+
+    def test_leaves_whom_it_put_into_a_group_and_what_that_may(self, otto: User) -> None:
+        group = Group.objects.create(name="a group")
+        group.permissions.add(Permit.objects.first())  # type: ignore[arg-type]
+        otto.groups.add(group)
+        events = AuditEntry.objects.filter(changes__isnull=False).order_by("pk")
+        told = [(entry.event, sorted(entry.changes)) for entry in events]
+        assert told[-3:] == [
+            ("group.created", ["id", "name"]),
+            ("group.updated", ["permissions"]),
+            ("user.updated", ["groups"]),
+        ]
+
+
+class TestProveAgain:
+    def test_is_on_record(self, otto: User) -> None:
+        roles.prove_again(by=otto)
+        entry = AuditEntry.objects.get(event="user.proved_again")
+        assert (entry.actor_ref, entry.object_pk) == (f"user:{otto.pk}", str(otto.pk))
+
+
+class TestSignOut:
+    def test_of_somebody_whom_the_session_no_longer_knows_leaves_nothing(self, db: None) -> None:
+        user_logged_out.send(sender=None, request=None, user=None)
+        assert not AuditEntry.objects.filter(event="user.signed_out").exists()
 
 
 class TestTheDatabase:

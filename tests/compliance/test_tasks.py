@@ -1,15 +1,19 @@
 """Tasks: the doorbell of compliance's rooms; a doubled ring does nothing twice."""
 
 import pytest
+from django.utils import timezone
 
-from compliance import findings, tasks
-from compliance.audit import checkpoints
+from compliance import findings, requests, tasks
+from compliance.audit import verification
+from compliance.audit.checkpoints import AuditCosignature
 from compliance.audit.entries import AuditEntry, AuditOutbox
+from compliance.audit.timestamps import AuditTimestamp
 from compliance.determinations import Determination
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import User
+from compliance.vault.uploads import Unclaimed
 
 
 class TestTakeInDue:
@@ -37,10 +41,38 @@ class TestPlaceDue:
         assert Hold.objects.count() == 1
 
 
+class TestWeighDue:
+    def test_weighs_once_however_often_it_rings(self, ana: User) -> None:
+        told = {"kind": "access", "identifiers": ["pat"], "received_at": timezone.now()}
+        request = requests.record(**told, by=ana)
+        tasks.weigh_due()
+        tasks.weigh_due()
+        request.refresh_from_db()
+        assert (request.state, request.version) == ("cleared", 2)
+
+
+class TestSweepDue:
+    def test_sweeps_what_is_left_behind_once(self, db: None) -> None:
+        Unclaimed.objects.create(until=timezone.now())
+        tasks.sweep_due()
+        tasks.sweep_due()
+        assert not Unclaimed.objects.exists()
+        assert AuditEntry.objects.filter(event="upload.swept").count() == 1
+
+
 class TestSealLog:
     def test_seals_what_is_owed(self, finding: Finding) -> None:
         assert AuditOutbox.objects.exists()
         tasks.seal_log()
         tasks.seal_log()
         assert not AuditOutbox.objects.exists()
-        assert checkpoints.verify().good
+        assert verification.verify().good
+
+
+class TestAnchors:
+    def test_ask_nobody_where_the_settings_name_nobody(self, finding: Finding) -> None:
+        tasks.seal_log()
+        tasks.cosign_due()
+        tasks.stamp_due()
+        assert not AuditCosignature.objects.exists()
+        assert not AuditTimestamp.objects.exists()

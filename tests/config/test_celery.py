@@ -12,7 +12,7 @@ from kombu import Connection
 
 import compliance.tasks
 import referrals.tasks
-from compliance import determinations, preservation, releases
+from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
 from config.celery import BELLS, app
 from referrals import bundles, clients, delivery, docket, retractions
@@ -22,13 +22,24 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.take_in_due": (releases, "take_in_due"),
     "compliance.propose_due": (determinations, "propose_due"),
     "compliance.place_due": (preservation, "place_due"),
+    "compliance.weigh_due": (requests, "weigh_due"),
+    "compliance.sweep_due": (evidence, "sweep_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
+    "compliance.cosign_due": (anchors, "cosign_due"),
+    "compliance.stamp_due": (anchors, "stamp_due"),
     "referrals.enter_due": (docket, "enter_due"),
     "referrals.retract_due": (retractions, "retract_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
     "referrals.sweep_due": (clients, "sweep_due"),
 }
+HOURLY = {
+    "compliance.stamp_due",
+    "compliance.sweep_due",
+    "compliance.weigh_due",
+    "referrals.sweep_due",
+}
+QUEUES = {"compliance.seal_log": "default", "compliance.cosign_due": "bulk"}
 
 
 @pytest.fixture(autouse=True)
@@ -84,15 +95,13 @@ class TestBells:
     @pytest.mark.parametrize("name", CALLS)
     def test_ring_often_enough_and_expire(self, name: str) -> None:
         entry = app.conf.beat_schedule[name]
-        assert entry["schedule"] == (3600.0 if name == "referrals.sweep_due" else 1.0)
+        assert entry["schedule"] == (3600.0 if name in HOURLY else 1.0)
         assert entry["options"] == {"expires": 60.0}
 
     @pytest.mark.parametrize("name", CALLS)
     def test_ring_in_a_queue_that_workers_listen_to(self, name: str) -> None:
         queue = app.amqp.router.route({}, name)["queue"].name
-        assert queue == {"compliance.seal_log": "default", "referrals.sweep_due": "bulk"}.get(
-            name, "urgent"
-        )
+        assert queue == QUEUES.get(name, "bulk" if name in HOURLY else "urgent")
 
     def test_ring_in_one_queue_only(self) -> None:
         """A message to `urgent` reaches nobody who waits at `bulk`."""

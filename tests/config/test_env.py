@@ -144,8 +144,29 @@ class TestForms:
                 ["redis", "redis://", "memcached://localhost", "locmem"],
                 "redis://HOST:PORT/NUMBER, locmem:// or nothing",
             ),
+            (
+                lambda: env.link(NAME),
+                "",
+                {each: each for each in ("https://a.example.org/stamp", "http://[::1]:80/", "")},
+                ["a.example.org", "ftp://a", "https://", "https://u@a", "https://a b", "//a"],
+                "https://HOST/PATH or nothing",
+            ),
+            (
+                lambda: env.witnesses(NAME),
+                [],
+                {
+                    "": [],
+                    "w+1+A= https://w/a": [("w+1+A=", "https://w/a")],
+                    "w+1+A= https://w, v+2+B=\thttp://v,": [
+                        ("w+1+A=", "https://w"),
+                        ("v+2+B=", "http://v"),
+                    ],
+                },
+                ["w+1+A=", "https://w", "w+1+A= ftp://w", "w+1+A= https://u@w", "w x https://w"],
+                r"NAME\+ID\+KEY https://HOST/PATH, several with commas",
+            ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache"],
+        ids=["choice", "count", "address", "origin", "broker", "cache", "link", "witnesses"],
     )
     def test_are_kept(
         self,

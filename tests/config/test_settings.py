@@ -68,6 +68,7 @@ class TestProduction:
             ({"DUTYLINE_BASE_URL": "http://duty.example.org"}, "wants https://HOST in production"),
             ({"DUTYLINE_ALLOWED_HOSTS": "a,*"}, r"wants names in production, not \*"),
             ({"DUTYLINE_SECRET_KEY": "x" * 49}, "wants 50 characters or more in production"),
+            ({"DUTYLINE_WITNESSES": "w+1+A= http://w"}, "wants https:// in production"),
             (
                 {"DUTYLINE_LOG_ORIGIN": "localhost/log"},
                 "wants the log's lasting name in production",
@@ -88,14 +89,20 @@ class TestVariables:
         [
             ("DUTYLINE_ENVIRONMENT", "prod", "wants one of development, production"),
             ("DUTYLINE_KEY_PROVIDERS", "local,aws", "knows one provider: local"),
-            ("DUTYLINE_STORAGE", "s3://bucket/prefix", "wants a directory"),
+            ("DUTYLINE_STORAGE", "gs://bucket", "wants a directory or s3://BUCKET/PREFIX"),
+            ("DUTYLINE_STORAGE", "s3://b/x", "wants a directory or s3://BUCKET/PREFIX"),
+            ("DUTYLINE_STORAGE", "", "wants a directory or s3://BUCKET/PREFIX"),
             ("DUTYLINE_DATABASE_URL", "dutyline", "wants sqlite:///PATH or"),
             ("DUTYLINE_BROKER_URL", "localhost", "wants amqp://"),
             ("DUTYLINE_CACHE_URL", "memcached://localhost", "wants redis://"),
             ("DUTYLINE_BASE_URL", "duty.example.org", "wants http://HOST or https://HOST"),
+            ("DUTYLINE_LEGAL_PROCESS_URL", "our office", "wants https://HOST/PATH or nothing"),
             ("DUTYLINE_LOG_ORIGIN", "https://duty.example.org/log", "wants HOST/NAME"),
             ("DUTYLINE_TRUSTED_PROXIES", "one", "wants a whole number"),
             ("DUTYLINE_UPLOAD_LIMIT", "4GiB", "wants a whole number"),
+            ("DUTYLINE_WITNESSES", "wanda", "wants NAME"),
+            ("DUTYLINE_WITNESS_QUORUM", "1", "wants no more than there are witnesses"),
+            ("DUTYLINE_TIMESTAMP_URL", "stamps.example.org", "wants https://HOST/PATH"),
         ],
     )
     def test_stop_the_start_by_name_when_malformed(
@@ -103,6 +110,31 @@ class TestVariables:
     ) -> None:
         with pytest.raises(ImproperlyConfigured, match=f"^{name} {wanted}"):
             read(**{name: value})
+
+    def test_want_certificates_beside_a_time_stamping_authority(
+        self, read: Read, tmp_path: Path
+    ) -> None:
+        url = {"DUTYLINE_TIMESTAMP_URL": "https://stamps.example.org"}
+        with pytest.raises(ImproperlyConfigured, match=r"^DUTYLINE_TIMESTAMP_ROOTS wants a file"):
+            read(**url)
+        (tmp_path / "roots.pem").touch()
+        assert read(**url, DUTYLINE_TIMESTAMP_ROOTS=str(tmp_path / "roots.pem"))
+
+    @pytest.mark.parametrize(
+        ("where", "bucket", "prefix"),
+        [
+            ("s3://evidence", "evidence", ""),
+            ("s3://evidence/", "evidence", ""),
+            ("s3://duty.example.org/a/b/", "duty.example.org", "a/b"),
+        ],
+    )
+    def test_name_a_bucket_and_a_prefix(
+        self, read: Read, where: str, bucket: str, prefix: str
+    ) -> None:
+        assert read(DUTYLINE_STORAGE=where)["STORAGES"]["default"] == {
+            "BACKEND": "compliance.vault.bucket.Bucket",
+            "OPTIONS": {"bucket_name": bucket, "location": prefix},
+        }
 
     def test_believe_a_proxy_about_https_only_where_one_is_named(self, read: Read) -> None:
         found = read(DUTYLINE_TRUSTED_PROXIES="1")

@@ -85,7 +85,7 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 13
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 15
         for pile in page.context["piles"]:
             assert pile.empty in text
 
@@ -288,7 +288,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(37):
+        with django_assert_max_num_queries(41):
             browser.get("/admin/")
 
 
@@ -308,6 +308,8 @@ class TestRegisters:
                 "Referrals",
                 "Overturnings",
                 "Retractions",
+                "Requests of agencies",
+                "Requests of people",
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],

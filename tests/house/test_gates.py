@@ -49,6 +49,7 @@ class TestGates:
             DUTYLINE_BROKER_URL="amqp://localhost",
             DUTYLINE_BASE_URL="https://dutyline.example.org",
             DUTYLINE_ALLOWED_HOSTS="dutyline.example.org",
+            DUTYLINE_LEGAL_PROCESS_URL="https://dutyline.example.org/legal-process",
             DUTYLINE_LOG_ORIGIN="dutyline.example.org/log",
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -21,6 +21,8 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 
 # Verbs of people: the module, and what they are called there.
 VERBS = {
+    "compliance/roles.py": ["prove_again"],
+    "compliance/readings.py": ["show", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
@@ -29,6 +31,8 @@ VERBS = {
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/overturnings.py": ["propose", "sign", "decline", "reinstate", "tell"],
     "compliance/preservation.py": ["release"],
+    "compliance/requests.py": ["record", "answer"],
+    "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
         "enrol",
         "approve",
@@ -40,7 +44,8 @@ VERBS = {
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/retractions.py": ["sign"],
-    "referrals/receipts.py": ["read", "collect", "acknowledge"],
+    "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
 # Writes that django-auditlog does not see, and why each is right.
@@ -48,7 +53,7 @@ UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
     "referrals/clients.py": "expired tokens and answers are swept",
-    "compliance/vault/uploads.py": "deletes a stored object, not a row",
+    "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",
 }

@@ -11,24 +11,33 @@ import pytest
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
+from test_traces import is_bare
 
 from compliance import (
     conflicts,
     determinations,
     drafts,
     evidence,
+    exports,
     facts,
     findings,
     jurisdictions,
     overturnings,
     preservation,
+    readings,
     releases,
+    requests,
+    roles,
 )
+from compliance.audit import checkpoints
+from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.overturnings import Overturning
+from compliance.preservation import Hold
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, receipts, retractions
+from referrals import agencies, clients, docket, inquiries, receipts, retractions
+from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
 LATER = NOW + timedelta(days=30)
@@ -102,6 +111,24 @@ def _release(get: Get) -> Act:
     return partial(preservation.release, hold, because="The court said so.", by=get("carla"))
 
 
+def _export(get: Get) -> Act:
+    get("finding")
+    checkpoints.seal_due()
+    part, folder = exports.history(get("finding")), get("tmp_path") / "export"
+    return partial(exports.export, part, folder, because="A court asked.", by=get("carla"))
+
+
+def _ask(get: Get) -> Act:
+    told = {"kind": "access", "identifiers": ["pat@example.org"], "received_at": NOW}
+    return partial(requests.record, **told, by=get("ana"))
+
+
+def _answer(get: Get) -> Act:
+    with acting("system:worker"):
+        cleared = requests.weigh(_ask(get)())
+    return partial(requests.answer, cleared, because="Nothing is kept.", by=get("carla"))
+
+
 def _enrol(get: Get) -> Act:
     return partial(agencies.enrol, authority="bka", name="Sample desk", by=get("cleo"))
 
@@ -150,12 +177,39 @@ def _close(get: Get) -> Act:
     return partial(docket.close, done, because="Taken over.", by=get("carla"))
 
 
+def _receive(get: Get) -> Act:
+    said = {"asks": "preservation", "legal_process": "mlat"}
+    return partial(
+        inquiries.receive, get("delivered"), **said, process_reference="17", by=get("lee")
+    )
+
+
+def _order(get: Get) -> Act:
+    referral, lee = get("delivered"), get("lee")
+
+    def act() -> None:
+        with pytest.raises(TaskingNotSupported):
+            inquiries.refuse_tasking(referral, request_sha256="00", by=lee)
+
+    return act
+
+
 def _whole(pieces: Act) -> Act:
     return lambda: b"".join(pieces())
 
 
 # verb: how it is made ready, the event that it leaves, who is named
 VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
+    "roles.prove_again": (
+        lambda get: partial(roles.prove_again, by=get("ana")), "user.proved_again", "ana",
+    ),
+    "readings.show": (
+        lambda get: partial(readings.show, get("finding"), by=get("carla")),
+        "finding.shown", "carla",
+    ),
+    "readings.list_": (
+        lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
+    ),
     "findings.record": (
         lambda get: partial(
             findings.record,
@@ -257,6 +311,9 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "overturnings.tell": (_tell, "overturning.told", "ben"),
     "retractions.sign": (_retract, "retraction.signed", "carla"),
     "preservation.release": (_release, "hold.released", "carla"),
+    "exports.export": (_export, "log.exported", "carla"),
+    "requests.record": (_ask, "subjectrequest.recorded", "ana"),
+    "requests.answer": (_answer, "subjectrequest.answered", "carla"),
     "agencies.enrol": (_enrol, "agency.added", "cleo"),
     "agencies.approve": (
         lambda get: partial(agencies.approve, _enrol(get)(), by=get("carla")),
@@ -285,6 +342,16 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "referral.withdrawn", "carla",
     ),
     "docket.close": (_close, "referral.closed", "carla"),
+    "inquiries.receive": (_receive, "informationrequest.received", "liaison:lee"),
+    "inquiries.refuse_tasking": (_order, "tasking.refused", "liaison:lee"),
+    "inquiries.answer": (
+        lambda get: partial(inquiries.answer, _receive(get)(), reply="Sent.", by=get("carla")),
+        "informationrequest.answered", "carla",
+    ),
+    "inquiries.refuse": (
+        lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
+        "informationrequest.refused", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",
@@ -292,6 +359,12 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "receipts.collect": (
         lambda get: _whole(partial(receipts.collect, get("delivered"), by=get("lee"))),
         "bundle.collected", "liaison:lee",
+    ),
+    "receipts.note_reference": (
+        lambda get: partial(
+            receipts.note_reference, get("delivered"), external_ref="CAS 7", by=get("carla")
+        ),
+        "referral.referenced", "carla",
     ),
     "receipts.acknowledge": (_acknowledge, "referral.acknowledged", "liaison:lee"),
 }  # fmt: skip
@@ -319,3 +392,4 @@ class TestVerb:
         left = AuditEntry.objects.exclude(pk__in=before)
         assert [entry.event for entry in left if not DIFFS.fullmatch(entry.event)] == [event]
         assert {entry.actor_ref for entry in left} == {actor}
+        assert all(map(is_bare, left))

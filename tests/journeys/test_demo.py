@@ -203,8 +203,8 @@ class TestJourney:
     def test_says_when_the_log_does_not_verify(
         self, at_home: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        bad = demo.checkpoints.Report(7, "", 0, 3, "Leaf 3 is missing.")
-        monkeypatch.setattr(demo.checkpoints, "verify", lambda: bad)
+        bad = demo.verification.Report(7, "", 0, 3, "Leaf 3 is missing.")
+        monkeypatch.setattr(demo.verification, "verify", lambda: bad)
         monkeypatch.setattr(demo_journey, "take", lambda *_, step, **options: step("x") or [])
         told = StringIO()
         with pytest.raises(CommandError, match="does not verify: Leaf 3 is missing"):

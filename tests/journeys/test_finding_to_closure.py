@@ -9,7 +9,7 @@ from typing import Any
 from joserfc.jwk import OKPKey
 
 from compliance import determinations, evidence, findings, preservation
-from compliance.audit import checkpoints, notes
+from compliance.audit import checkpoints, notes, signing, verification
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision, Determination
@@ -71,5 +71,5 @@ def test_finding_to_closure(
     assert closed.state == docket.State.CLOSED
     assert checkpoints.seal_due() > 0
     proof, entry = receipts.proof(referral)
-    assert notes.verify_proof(proof, entry, checkpoints.vkey()).size == AuditEntry.objects.count()
-    assert checkpoints.verify().good
+    assert notes.verify_proof(proof, entry, signing.vkey()).size == AuditEntry.objects.count()
+    assert verification.verify().good

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from compliance import determinations, findings, preservation
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, verification
 from compliance.determinations import Determination
 from compliance.errors import WrongState
 from compliance.findings import Finding
@@ -50,7 +50,7 @@ def test_declined(
     with pytest.raises(WrongState):
         sign(declined)
     checkpoints.seal_due()
-    assert checkpoints.verify().good
+    assert verification.verify().good
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_withdrawn(
     assert not docket.for_agency(agency).exists()
     assert not bundles.Bundle.objects.exists()
     checkpoints.seal_due()
-    assert checkpoints.verify().good
+    assert verification.verify().good
 
 
 @pytest.mark.slow
@@ -96,4 +96,4 @@ def test_no_duty(record: Make, attach: Make, profile: object, ben: User, sign: M
     assert not preservation.Hold.objects.exists()
     assert signed.signed_because == "No law asks for a report."
     checkpoints.seal_due()
-    assert checkpoints.verify().good
+    assert verification.verify().good

@@ -36,10 +36,15 @@ LAW = ROOT / "compliance" / "jurisdictions"
 TESTS = "tests/compliance/jurisdictions"
 FILES = {
     "logic.py": LAW / "logic.py",
+    "rules.py": LAW / "book" / "rules.py",
     **{path.name: path for path in sorted((LAW / "determine").glob("*.py"))},
 }
 APART = ("book", "test_quotations.py", "test_shape.py")  # these read, and evaluate nothing
-FIRST = {"__init__.py": "test_determine.py"}  # or the test that is called like the file
+FIRST = {  # or the test that is called like the file
+    "__init__.py": "test_determine.py",
+    "periods.py": "test_effects.py",
+    "rules.py": "test_effects.py",
+}
 SECONDS = 120  # after which a fault that goes round in circles is noticed
 OPTIONS = [
     "-x", "-q", "-n0", "-m", "", "-p", "no:cacheprovider",

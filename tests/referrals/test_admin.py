@@ -9,7 +9,7 @@ from joserfc.jwk import OKPKey
 
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, clients, receipts, retractions
+from referrals import agencies, clients, inquiries, receipts, retractions
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
@@ -390,3 +390,37 @@ class TestRetraction:
         assert "and the agency has not acknowledged it" in text
         retraction.refresh_from_db()
         assert "The due time passed" in seat.reads(retraction)
+
+
+class TestInquiry:
+    def test_is_answered_in_words_that_the_agency_reads(
+        self, sits: Sits, ana: User, carla: User, delivered: Referral, lee: LiaisonClient
+    ) -> None:
+        request = inquiries.receive(
+            delivered, asks="data", classes=["STAFF"], legal_process="mlat",
+            process_reference="MLA-17", text="Who saw it?", by=lee,
+        )  # fmt: skip
+        seat = sits(carla)
+        assert f"Request {request} about referral {delivered}" in seat.reads(request)
+        assert str(request) in seat.reads(delivered)
+        front = seat.browser.get("/admin/").content.decode()
+        assert f"Request {request}</a>" in front
+        assert "from Sample desk bka, received" in front
+        assert "step-answer" not in sits(ana).reads(request)
+        assert "Say in a sentence" in seat.takes(request, "refuse", reply="").said[0]
+        page = seat.takes(request, "answer", reply="The treaty office has it.")
+        assert page.said == ["The request is answered. The agency reads it over the API."]
+        request.refresh_from_db()
+        assert (request.state, request.answered_by) == ("answered", carla)
+        assert "step-answer" not in seat.reads(request)
+
+
+class TestReference:
+    def test_offers_the_agencys_own_word_until_counsel_noted_another(
+        self, sits: Sits, carla: User, acknowledged: Referral
+    ) -> None:
+        seat = sits(carla)
+        assert 'value="SZ-17"' in seat.reads(acknowledged)
+        page = seat.takes(acknowledged, "note-reference", external_ref="CAS 12/3/2026")
+        assert page.said == ["The external reference is on record."]
+        assert 'value="CAS 12/3/2026"' in page.content.decode()

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compliance import determinations, evidence, findings, lifecycle
-from compliance.audit import checkpoints, notes
+from compliance.audit import notes, signing, verification
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination
 from compliance.errors import KeyUnusable, Tampered, WrongState
@@ -172,9 +172,7 @@ class TestPrepare:
         entry = json.loads(told["log_entry"])
         assert entry["event"] == "determination.signed"
         assert entry["obj"].endswith(str(entered.obligation.determination_id))
-        state = notes.verify_proof(
-            told["log_receipt"], told["log_entry"].encode(), checkpoints.vkey()
-        )
+        state = notes.verify_proof(told["log_receipt"], told["log_entry"].encode(), signing.vkey())
         assert 0 < state.size <= AuditEntry.objects.count()
 
     def test_signs_the_manifest_with_the_key_that_allowed_signers_names(
@@ -469,7 +467,7 @@ class TestInTransactions:
         with pytest.raises(RuntimeError, match="durable"), transaction.atomic():
             bundles.prepare(entered)
         assert bundles.seal_due() == 1
-        assert checkpoints.verify().good
+        assert verification.verify().good
 
 
 class TestRead:

@@ -90,7 +90,10 @@ class TestAdmit:
     @pytest.mark.parametrize(
         ("changes", "sentence"),
         [
-            ({"scopes": []}, "Scopes are referrals:read, referrals:acknowledge; name at least one"),
+            (
+                {"scopes": []},
+                "Scopes are referrals:read, referrals:acknowledge, referrals:req",
+            ),
             ({"scopes": ["referrals:read", "admin"]}, "Scopes are referrals:read"),
             ({"scopes": "referrals:read"}, "Scopes are referrals:read"),
             ({"expires_at": timezone.now()}, r"The client's last day must lie in the future\."),
@@ -260,6 +263,7 @@ class TestFindClient:
             assert found.is_usable
 
 
+@pytest.mark.usefixtures("worker")
 class TestTokens:
     def test_are_found_by_what_was_given_out_and_by_nothing_else(self, lee: LiaisonClient) -> None:
         token = clients.issue_token(lee, "thumb")
@@ -267,6 +271,8 @@ class TestTokens:
         assert (kept.client, kept.thumbprint) == (lee, "thumb")
         assert clients.find_token(token) == kept
         assert token not in str(vars(kept))
+        entry = AuditEntry.objects.get(event="liaisonclient.signed_in")
+        assert (entry.object_pk, entry.additional_data) == (str(lee.pk), {"key": "thumb"})
         for other in ("", token[:-1], token + " ", kept.digest):
             assert clients.find_token(other) is None
 
@@ -336,6 +342,7 @@ class TestLock:
             assert clients.lock(lee).scopes == [Scope.READ]
 
 
+@pytest.mark.usefixtures("worker")
 class TestSweepDue:
     def test_forgets_what_expired_and_nothing_else(self, lee: LiaisonClient) -> None:
         def fill() -> None:

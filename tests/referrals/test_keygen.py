@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from compliance.vault import keys
 from referrals import bundles
 
@@ -27,7 +27,7 @@ class TestKeygen:
         kek = settings.KEYS_DIR / f"kek-{timezone.now().year}"
         made = [settings.LOG_KEY_FILE, settings.KEYS_DIR / "service-signing-key", kek]
         assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in made)
-        assert checkpoints.vkey() in told
+        assert signing.vkey() in told
         assert bundles.allowed_signers().strip() in told
         assert not any(path.read_text().strip() in told for path in made)
         assert set(settings.KEYS_DIR.iterdir()) == set(made)

@@ -8,12 +8,13 @@ import pytest
 from django.db import models, transaction
 from joserfc.jwk import OKPKey
 
-from compliance.audit import checkpoints, notes
+from compliance.audit import checkpoints, entries, notes, signing
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Malformed, NotPermitted, Stale, WrongState
+from compliance.roles import User
 from compliance.vault import age
-from referrals import bundles, receipts
+from referrals import bundles, docket, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral, State
@@ -216,7 +217,7 @@ class TestProof:
         proof, entry = receipts.proof(delivered)
         assert f'"obj":"referrals.referral:{delivered.pk}"'.encode() in entry
         assert b'"event":"referral.delivered"' in entry
-        state = notes.verify_proof(proof, entry, checkpoints.vkey())
+        state = notes.verify_proof(proof, entry, signing.vkey())
         assert state.size == AuditEntry.objects.count()
 
     def test_waits_for_the_next_checkpoint(self, delivered: Referral) -> None:
@@ -226,3 +227,47 @@ class TestProof:
     def test_waits_for_the_delivery(self, sealed: Referral) -> None:
         with pytest.raises(WrongState, match=f"{sealed} is sealed; it was not delivered yet"):
             receipts.proof(sealed)
+
+
+class TestNoteReference:
+    def test_puts_the_agencys_number_on_record_and_in_the_private_part_of_the_log(
+        self, delivered: Referral, carla: User
+    ) -> None:
+        receipts.note_reference(delivered, external_ref=" CAS 12/3/2026 ", version=3, by=carla)
+        delivered.refresh_from_db()
+        assert (delivered.external_ref, delivered.version) == ("CAS 12/3/2026", 3)
+        entry = AuditEntry.objects.get(event="referral.referenced")
+        assert entry.additional_data == {"external_ref": "CAS 12/3/2026"}
+        assert b"CAS" not in entries.public_data(entry)
+        held = AuditEntry.objects.exclude(pk=entry.pk).values_list("changes", flat=True)
+        assert "CAS" not in str([*held])  # so that it can be erased in one place
+
+    def test_may_be_mended_until_the_referral_is_closed(
+        self, delivered: Referral, lee: LiaisonClient, carla: User
+    ) -> None:
+        receipts.note_reference(delivered, external_ref="CAS 12/3", by=carla)
+        acknowledge(delivered, lee)
+        receipts.note_reference(delivered, external_ref="CAS 12/4", by=carla)
+        assert AuditEntry.objects.filter(event="referral.referenced").count() == 2
+        closed = docket.close(delivered, because="Done.", by=carla)
+        with pytest.raises(WrongState, match="is closed; no agency gives it a number now"):
+            receipts.note_reference(closed, external_ref="CAS 12/5", by=carla)
+
+    def test_is_refused_before_the_agency_can_have_given_one(
+        self, sealed: Referral, carla: User
+    ) -> None:
+        with pytest.raises(WrongState, match="is sealed"):
+            receipts.note_reference(sealed, external_ref="CAS 12/3", by=carla)
+
+    def test_wants_a_number_the_version_and_counsel(
+        self, delivered: Referral, ana: User, carla: User
+    ) -> None:
+        for number in ("", " ", "x" * 101):
+            with pytest.raises(Malformed, match="wants 1 to 100 characters"):
+                receipts.note_reference(delivered, external_ref=number, by=carla)
+        with pytest.raises(Stale):
+            receipts.note_reference(delivered, external_ref="CAS 12/3", version=2, by=carla)
+        with pytest.raises(NotPermitted):
+            receipts.note_reference(delivered, external_ref="CAS 12/3", by=ana)
+        delivered.refresh_from_db()
+        assert delivered.external_ref == ""

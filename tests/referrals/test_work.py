@@ -18,7 +18,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from compliance import audit
-from compliance.audit import checkpoints
+from compliance.audit import verification
 from compliance.audit.context import acting
 from compliance.determinations import Determination
 from compliance.errors import KeyUnusable
@@ -41,8 +41,8 @@ class TestWorkOnce:
         referral = Referral.objects.get()
         assert referral.state == "delivered"
         assert signed.hold.placed_at == signed.signed_at
-        assert checkpoints.verify().good
-        assert checkpoints.verify().unsealed == 0
+        assert verification.verify().good
+        assert verification.verify().unsealed == 0
 
     def test_stops_when_nothing_is_owed(self, db: None) -> None:
         call_command("work", once=True)

@@ -6,15 +6,16 @@ from compliance.jurisdictions.book.rules import (
     HOME_STATE,
     Assertion,
     Compiled,
+    Desk,
     Edition,
     Rule,
     RuleSet,
     Step,
 )
-from compliance.jurisdictions.book.strict import canonical, digest, parse
+from compliance.jurisdictions.book.strict import canonical, digest, joined, parse
 from compliance.jurisdictions.book.words import Fact, Vocabulary
 
 __all__ = [
-    "HOME_STATE", "UNION", "Assertion", "Compiled", "Edition", "Fact", "Rule", "RuleSet", "Step",
-    "Vocabulary", "canonical", "digest", "parse", "read",
+    "HOME_STATE", "UNION", "Assertion", "Compiled", "Desk", "Edition", "Fact", "Rule", "RuleSet",
+    "Step", "Vocabulary", "canonical", "digest", "joined", "parse", "read",
 ]  # fmt: skip

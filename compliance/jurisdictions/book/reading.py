@@ -176,6 +176,7 @@ class _RuleReader:
         rule = Rule(
             **{key: entry[key] for key in ("id", "title", "mode", "cite")},
             **{key: self.book[key] for key in ("regime", "rank", "confidence", "counsel_verified")},
+            law=self.book["title"],
             nature=trigger["nature"],
             clock=trigger.get("clock", ""),
             words=trigger.get("words", ""),

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 import yaml
@@ -22,13 +24,24 @@ def canonical(value: Any) -> bytes:
 
 
 _CANONICAL = json.JSONEncoder(
-    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False
 )
 
 
 def digest(value: Any) -> str:
     """Return the sha256 of the canonical form."""
     return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def joined(table: Mapping[str, Any], written: Mapping[str, str]) -> bytes:
+    """Return the canonical form of a table, of whose entries some have theirs already."""
+    parts: list[str] = []
+    for done, names in groupby(sorted(table), written.__contains__):
+        if done:
+            parts += [f'"{name}":{written[name]}' for name in names]
+        else:
+            parts.append(_CANONICAL.encode({name: table[name] for name in names})[1:-1])
+    return f"{{{','.join(parts)}}}".encode()
 
 
 def parse(name: str, text: str) -> tuple[Any, Report]:

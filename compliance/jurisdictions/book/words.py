@@ -55,11 +55,16 @@ class Vocabulary:
         }
         self.facts = {name: self._fact(name, entry) for name, entry in data["facts"].items()}
         self.clocks = {fact.clock: fact for fact in self.facts.values() if fact.clock}
+        self.handed = {name: each for name, each in self.clocks.items() if name != "rule_time"}
         self.field_classes: dict[str, str] = data["field_classes"]
         self.standing = frozenset(data["standing_withheld"])
         self.silence_parties = frozenset(data["silence_parties"])
         self.codes: dict[str, str] = data["withhold_codes"]
         self.reasons: dict[str, str] = data["human_reasons"]
+        self._checks: Mapping[str, Callable[[Fact, Any], Any]] = {
+            "bool": self._bool, "choice": self._choice, "count": self._count, "set": self._set,
+            "time": self._time,
+        }  # fmt: skip
 
     def _fact(self, name: str, entry: Mapping[str, Any]) -> Fact:
         listed = entry.get("values", [])
@@ -81,7 +86,7 @@ class Vocabulary:
     @property
     def starts(self) -> list[str]:
         """Return the clocks that a period can start from: single times that are handed over."""
-        return [name for name, fact in self.clocks.items() if not fact.many and name != "rule_time"]
+        return [name for name, fact in self.handed.items() if not fact.many]
 
     def fact(self, name: str) -> Fact:
         """Return a fact, or refuse an unknown name with the nearest known one."""
@@ -105,19 +110,15 @@ class Vocabulary:
 
     def check(self, name: str, value: Any) -> Any:
         """Return the value of a fact in its one form, or refuse it and say why."""
-        fact = self.fact(name)
+        fact = self.facts.get(name) or self.fact(name)
         if value is None:
             raise ValueError(f"{name} has no value; leave an unknown fact out.")
-        return self._set(fact, value) if fact.type == "set" else self.check_one(fact, value)
+        return self._checks[fact.type](fact, value)
 
     def check_one(self, fact: Fact, value: Any) -> Any:
         """Return one value of a fact, or one member of a set, or refuse it and say why."""
-        check: Callable[[Fact, Any], Any] = self._checks.get(fact.type, self._choice)
-        return check(fact, value)
-
-    @cached_property
-    def _checks(self) -> Mapping[str, Callable[[Fact, Any], Any]]:
-        return {"bool": self._bool, "count": self._count, "time": self._time}
+        one = "choice" if fact.type == "set" else fact.type
+        return self._checks[one](fact, value)
 
     def cross_check(self, data: Mapping[str, Any], report: Report) -> None:
         """Report what does not fit together within the vocabulary."""

@@ -3,12 +3,13 @@
 The answer is the form `determination/1`; the proofs are made apart, by `explain`.
 """
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import Rule, RuleSet, digest
-from compliance.jurisdictions.determine import effects, outcomes, reports
+from compliance.jurisdictions.book import Rule, RuleSet
+from compliance.jurisdictions.determine import effects, outcomes, reports, writing
 from compliance.jurisdictions.determine.moments import Situation, instant, written
 from compliance.jurisdictions.determine.outcomes import Outcome
 from compliance.jurisdictions.determine.release import Release
@@ -42,10 +43,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the determination of rule_time, clocks, facts and simulate, or raise Problems."""
     situation = situated(rules, given)
     found = outcomes.outcomes(situation)
-    needs = {
-        name: reports.open_facts(each, situation) if each.is_open else frozenset()
-        for name, each in found.items()
-    }
+    needs = reports.open_facts(situation, found)
     release = Release(situation, found)
     claims = reports.claims(situation, found)
     made, conflicts, reasons = reports.merged(situation, claims, release)
@@ -64,7 +62,7 @@ def determine(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, Any]:
         "questions": effects.questions(situation, found, needs),
         "assumed": effects.assumed(situation, found, claims, release),
     }
-    return {**said, "sha256": digest(said)}
+    return {**said, "sha256": hashlib.sha256(writing.canonical(said)).hexdigest()}
 
 
 def explain(rules: RuleSet, given: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -88,10 +86,10 @@ def situated(rules: RuleSet, given: Mapping[str, Any]) -> Situation:
 
 
 def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    checked = {}
+    checked, check = {}, rules.vocabulary.check
     for name, value in facts.items():
         try:
-            checked[name] = rules.vocabulary.check(name, value)
+            checked[name] = check(name, value)
         except ValueError as error:
             report.add(("facts", name), str(error))
             if report.is_full:  # a word that is not known costs a search for the nearest one
@@ -100,7 +98,7 @@ def _facts(rules: RuleSet, facts: Mapping[str, Any], report: Report) -> dict[str
 
 
 def _clocks(rules: RuleSet, clocks: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    known = {name: fact for name, fact in rules.vocabulary.clocks.items() if name != "rule_time"}
+    known = rules.vocabulary.handed
     for name, value in clocks.items():
         if name not in known:
             report.unknown(("clocks", name), "the clock", name, known)
@@ -113,9 +111,9 @@ def _clocks(rules: RuleSet, clocks: Mapping[str, Any], report: Report) -> dict[s
 
 
 def _simulated(rules: RuleSet, names: list[str], report: Report) -> frozenset[str]:
-    known = {*rules.rules, *rules.records}
     for number, name in enumerate(names):
-        if name not in known:
+        if name not in rules.rules and name not in rules.records:
+            known = {*rules.rules, *rules.records}
             report.unknown(("simulate", number), "the rule", name, known)
         elif not any(map(_is_proposed, _named(rules, name))):
             report.add(("simulate", number), f"{name} is not a proposed rule; it is law already.")
@@ -133,7 +131,7 @@ def _is_proposed(rule: Rule) -> bool:
 def _certificate(
     outcome: Outcome, lifting: Mapping[str, Outcome], situation: Situation
 ) -> dict[str, Any]:
-    rule, version = outcome.rule, outcome.moment.version or {}
+    rule, version = outcome.rule, outcome.edition.version or {}
     conditions = {
         "binds": rule.binds,
         "when": rule.when,
@@ -157,7 +155,7 @@ def _certificate(
         "status": outcome.status,
         "from": version.get("from"),
         "successor": version.get("successor"),
-        "moment": written(outcome.moment.at),
+        "moment": written(outcome.at),
         **proofs,
         "chain": chain,
         "lifted_by": lifted,

@@ -11,7 +11,7 @@ from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.determine.release import Release
-from compliance.jurisdictions.determine.reports import Claim, desk
+from compliance.jurisdictions.determine.reports import Claim
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 EXCUSE = "excuse.reasonable"  # the defence that some duties know
@@ -76,14 +76,16 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     Most decisive is what settles most rules alone, then what is needed for most.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    alone: defaultdict[str, int] = defaultdict(int)
+    alone: dict[str, int] = {}
     for name, facts in needs.items():
         outcome = found[name]
-        asked = facts | _missing_clock(outcome, situation) if outcome.is_open else facts
+        asked = facts if outcome.start else facts | _missing_clock(outcome, situation)
+        record, is_alone = outcome.rule.record, len(facts) == 1
         for fact in asked:
-            wanted[fact].add(outcome.rule.record)
-            alone[fact] += len(facts) == 1
-    order = sorted(wanted, key=lambda fact: (-alone[fact], -len(wanted[fact]), fact))
+            wanted[fact].add(record)
+            if is_alone:
+                alone[fact] = alone.get(fact, 0) + 1
+    order = sorted(wanted, key=lambda fact: (-alone.get(fact, 0), -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
 
@@ -93,7 +95,7 @@ def assumed(
     """Return every presumption and fail-safe that was used."""
     used: set[Used] = {
         (name, value, each.rule.record)
-        for each in found.values()
+        for each in having(situation, found, "presumption")
         if each.live
         for name, value in each.condition.presumed
         if name not in situation.facts
@@ -102,13 +104,12 @@ def assumed(
         used.add(("threat.imminent", True, "timer"))
     if release.content_is_private and "C_pub" in release.available:
         used.add(("item.visibility", "C_priv", "release"))
-    for to in {claim.to for claim in made}:
-        used.update(release.open_places(desk(situation, to)))
+    used.update(release.open_places({situation.rules.desks[claim.to] for claim in made}))
     for each in having(situation, found, "silence"):
         if when := periods.open_extension(each, situation):
             used.update(_safe_values(each, when, situation))
-    for each in found.values():
-        if each.value == UNDETERMINED and each.live and _is_for_safety(each):
+    for each in having(situation, found, "guard"):
+        if each.value == UNDETERMINED and each.live:
             used.update(_safe_values(each, each.condition, situation))
     return [_assumption(*each) for each in sorted(used, key=_rank)]
 
@@ -135,12 +136,6 @@ def _is_on(outcome: Outcome) -> bool:
     return outcome.status in ("in_force", "sunset") and outcome.value == HOLDS
 
 
-def _is_for_safety(outcome: Outcome) -> bool:
-    """Return whether an open rule takes effect all the same: it strips, silences or keeps."""
-    guards = {"prohibition": {"strip", "silence", "preserve"}, "condition": {"strip"}}
-    return bool(guards.get(outcome.rule.mode, set()) & outcome.rule.then.keys())
-
-
 def _silences(situation: Situation, found: Found) -> Ends:
     """Return the ends of the silences that last, by subject and party."""
     lasting: Ends = {}
@@ -153,8 +148,9 @@ def _silences(situation: Situation, found: Found) -> Ends:
 
 def _notices(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
     """Yield the notices that are owed; silence beats notice while it lasts."""
-    silences = _silences(situation, found)
-    for each in _with(situation, found, "notice"):
+    owed = _with(situation, found, "notice")
+    silences = _silences(situation, found) if owed else {}
+    for each in owed:
         notice = each.rule.then["notice"]
         if (notice["about"], notice["to"]) not in silences:
             yield "notice_due", each.rule.record
@@ -177,9 +173,9 @@ def _from_rules(situation: Situation, found: Found, needs: Needs) -> Iterable[tu
     for each in having(situation, found, "human"):
         if each.live and each.value == HOLDS:
             yield from ((reason, each.rule.record) for reason in each.rule.then["human"])
-    for name, each in found.items():
+    for each in having(situation, found, "doubt"):
         for entry in each.rule.open if each.applies else ():
-            asked = entry["fact"] in needs[name]
+            asked = entry["fact"] in needs[each.rule.id]
             if asked and logic.weigh(entry["given"], situation.facts) == HOLDS:
                 yield entry["reason"], each.rule.record
 
@@ -201,7 +197,9 @@ def _knows_an_excuse(rule: Rule) -> bool:
 
 
 def _from_status(situation: Situation, found: Found) -> Iterable[tuple[str, str]]:
-    for each in [each for each in found.values() if each.value != FAILS]:
+    for each in found.values():
+        if each.value == FAILS or each.status == "in_force":
+            continue
         if each.status == "preview" and each.value == HOLDS:
             yield "preview_rule", each.rule.record
         if each.status == "suspended":
@@ -216,33 +214,19 @@ def _unconfirmed(outcome: Outcome, situation: Situation) -> bool:
 
 
 def _missing_clock(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    if outcome.moment.start is not None or not outcome.rule.clock:
+    """Return the time from which a deadline would run, if there is one and nobody knows it."""
+    if not outcome.rule.then.get("report", {}).get("deadline"):
         return frozenset()
-    limited = outcome.rule.then.get("report", {}).get("deadline")
-    clock = situation.rules.vocabulary.clocks[outcome.rule.clock].name
-    return frozenset([clock] if limited else [])
+    return frozenset([situation.rules.vocabulary.clocks[outcome.rule.clock].name])
 
 
 def _safe_values(outcome: Outcome, condition: Compiled, situation: Situation) -> Iterable[Used]:
     """Yield the open facts of a bar that applies for safety, as it reads them."""
     for name in condition.needs(situation.facts):
         values = _values(situation.rules.vocabulary.facts[name])
-        keeping = _keeping(condition, name, values, situation)
+        keeping = condition.keeping(name, values, situation.facts)
         some = tuple(sorted(keeping)) if len(keeping) < len(values) else None
         yield name, keeping[0] if len(keeping) == 1 else some, outcome.rule.record
-
-
-def _keeping(
-    condition: Compiled, name: str, values: tuple[Any, ...], situation: Situation
-) -> list[Any]:
-    """Return the values of a fact with which a condition does not fail."""
-    tested, facts = condition.named[name], dict(situation.facts)
-    other = next((each for each in values if each not in tested), None)  # as any other would do
-    keeps: dict[Any, bool] = {}
-    for each in (*tested, other) if values else ():
-        facts[name] = each
-        keeps[each] = condition.weigh(facts) != FAILS
-    return [each for each in values if keeps.get(each, keeps[other])]
 
 
 def _values(fact: Fact) -> tuple[Any, ...]:

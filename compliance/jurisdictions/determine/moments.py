@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from compliance.jurisdictions.book import Edition, Rule, RuleSet
 
@@ -41,17 +41,8 @@ class Situation:
         return [at for at in events if at <= self.rule_time]
 
 
-class Moment(NamedTuple):
-    """The instant a rule is judged at, the edition that counts then, and when its clock starts."""
-
-    at: datetime
-    edition: Edition
-    start: datetime | None
-
-    @property
-    def version(self) -> Mapping[str, Any] | None:
-        """Return the version that counts, or None before the first."""
-        return self.edition.version
+# The instant a rule is judged at, the edition that counts then, and when its clock starts.
+Moment = tuple[datetime, Edition, datetime | None]
 
 
 def instant(text: str) -> datetime:
@@ -62,21 +53,21 @@ def instant(text: str) -> datetime:
 @lru_cache
 def written(at: datetime) -> str:
     """Return a time as the law contract writes it."""
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{at.isoformat()[:19]}Z"
 
 
 def moment(rule: Rule, situation: Situation) -> Moment:
     """Return the moment of a rule: rules.md section 2, Trigger."""
     now, start = situation.rule_time, situation.starts.get(rule.clock)
     if start is None:
-        return Moment(now, _edition(rule, now), None)
+        return now, rule.edition(now), None
     if rule.nature == "state":
-        edition = _edition(rule, now)
-        return Moment(now, edition, max(start, edition.since))
-    first = Moment(start, _edition(rule, start), start)
+        edition = rule.edition(now)
+        return now, edition, max(start, edition.since)
+    first = start, rule.edition(start), start
     if rule.nature != "event" or not situation.events:
         return first
-    later_on = [Moment(at, _edition(rule, at), at) for at in situation.events if at > start]
+    later_on = [(at, rule.edition(at), at) for at in situation.events if at > start]
     return _in_force([first, *later_on])
 
 
@@ -103,10 +94,6 @@ def _in_force(found: list[Moment]) -> Moment:
     """Return the first moment at which there is law, or may be law, or else the first of all."""
     for statuses in IN_FORCE:
         for each in found:
-            if each.edition.status in statuses:
+            if each[1].status in statuses:
                 return each
     return found[0]
-
-
-def _edition(rule: Rule, at: datetime) -> Edition:
-    return next(edition for edition in rule.editions if edition.since <= at)

@@ -64,5 +64,5 @@ def _start(outcome: Outcome, effect: str, situation: Situation) -> datetime | No
 
 
 def _first_end(outcome: Outcome, start: datetime, effect: str) -> datetime:
-    version = outcome.moment.version or {}
+    version = outcome.edition.version or {}
     return later(start, version.get("for", outcome.rule.then[effect]["for"]))

@@ -1,21 +1,13 @@
 """Release: which classes of data may go to whom. What nobody asks for stays."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
-from compliance.jurisdictions.book import UNION
+from compliance.jurisdictions.book import UNION, Desk
 from compliance.jurisdictions.determine.moments import Situation
 from compliance.jurisdictions.determine.outcomes import Outcome, having
 from compliance.jurisdictions.logic import FAILS, HOLDS, members
 
-Asked = Mapping[str, set[str]]  # which records ask for a class of data
-
-
-class Desk(NamedTuple):
-    """A recipient as bars see it: its class, and its country if one is meant."""
-
-    kind: str
-    country: str | None = None
+Asked = Mapping[str, frozenset[str]]  # which records ask for a class of data
 
 
 class Release:
@@ -59,10 +51,11 @@ class Release:
 
     def offer(self, asked: Asked, desk: Desk) -> tuple[list[str], dict[str, str]]:
         """Return what leaves of the available classes, and a code for each that does not."""
+        standing = self.words.standing
         withheld = {
-            field: "standing" if field in self.words.standing else "not_required"
+            field: "standing" if field in standing else "not_required"
             for field in self.available
-            if not self._wanted(field, asked)
+            if field not in asked or field in standing
         }
         if any(self.reaching(desk)):
             withheld |= self._stripped(asked, desk)
@@ -70,7 +63,7 @@ class Release:
 
     def reasons(self, asked: Asked, desk: Desk) -> Iterable[tuple[str, str]]:
         """Yield what a person must do about what is withheld, and the record that says so."""
-        for field in self.available if self.reaching(desk)[0] else ():
+        for field in self.available:
             for bar in self.barring(field, desk, asked.get(field, ())):
                 rests = self._rests(bar, desk)
                 yield from (
@@ -79,12 +72,12 @@ class Release:
                 if "reason" in bar.rule.then["strip"] and not rests and self._wanted(field, asked):
                     yield bar.rule.then["strip"]["reason"], bar.rule.record
 
-    def open_places(self, desk: Desk) -> Iterable[tuple[str, tuple[str, ...], str]]:
+    def open_places(self, desks: Iterable[Desk]) -> Iterable[tuple[str, tuple[str, ...], str]]:
         """Yield the sets of countries that may or may not hold a desk's, as a bar reads them."""
         for bar in self.prohibitions:
             for name in bar.rule.then["strip"].get("outside", ()):
                 known, closed = self._countries(name)
-                if not closed and self._is_outside(bar, desk):
+                if not closed and any(self._is_outside(bar, desk) for desk in desks):
                     yield name, tuple(sorted(known)), bar.rule.record
 
     def _barred(self, desk: Desk) -> list[str]:

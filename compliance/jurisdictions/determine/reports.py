@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from compliance.jurisdictions import logic
-from compliance.jurisdictions.book import HOME_STATE, Step, digest
+from compliance.jurisdictions.book import HOME_STATE, Desk, Step, digest
 from compliance.jurisdictions.determine import periods
 from compliance.jurisdictions.determine.moments import Situation, written
 from compliance.jurisdictions.determine.outcomes import Outcome, having
-from compliance.jurisdictions.determine.release import Asked, Desk, Release
+from compliance.jurisdictions.determine.release import Asked, Release
 from compliance.jurisdictions.logic import FAILS, HOLDS, UNDETERMINED
 
 HEADQUARTERS, REPRESENTATIVE = "provider.main_establishment", "provider.eu_legal_rep"
@@ -52,31 +52,30 @@ def claims(situation: Situation, found: Mapping[str, Outcome]) -> list[Claim]:
         if outcome.is_open
         for claim in _claims_of(outcome, situation)
     ]
-    firm = {claim.to for claim in made if claim.is_firm_duty and not claim.choices}
+    firm = {claim.to for claim in made if not claim.choices and claim.is_firm_duty}
     return [_chosen(claim, firm) if claim.choices else claim for claim in made]
 
 
-def open_facts(outcome: Outcome, situation: Situation) -> frozenset[str]:
-    """Return the facts that leave an open rule, or the choice of its recipients, open."""
-    wanted = outcome.needs(situation.facts)
-    if when := periods.open_extension(outcome, situation):
-        wanted |= when.needs(situation.facts)
-    for step, value, _ in _taken(outcome, situation):
-        if value == UNDETERMINED:
-            wanted |= step.when.needs(situation.facts)
-        for recipient in step.recipients:
-            if "each_of" in recipient:
-                wanted |= _countries(recipient, situation)[1]
+def open_facts(situation: Situation, found: Mapping[str, Outcome]) -> dict[str, frozenset[str]]:
+    """Return, for each open rule, the facts that leave it or what follows from it open."""
+    facts = situation.facts
+    wanted = {name: each.needs(facts) for name, each in found.items() if each.is_open}
+    for each in having(situation, found, "silence"):
+        if when := periods.open_extension(each, situation):
+            wanted[each.rule.id] |= when.needs(facts)
+    for each in having(situation, found, "choice"):
+        if each.is_open:
+            wanted[each.rule.id] |= _open_choice(each, situation)
     return wanted
 
 
 def deadline(outcome: Outcome, situation: Situation) -> datetime | None:
     """Return when a rule's report is due; unknown imminence runs the short timer."""
     limit = outcome.rule.then["report"]["deadline"]
-    if limit is None or outcome.moment.start is None:
+    if limit is None or outcome.start is None:
         return None
     relaxed = situation.facts.get("threat.imminent") is False
-    return outcome.moment.start + timedelta(hours=limit["hours"][_PACE[relaxed]])
+    return outcome.start + timedelta(hours=limit["hours"][_PACE[relaxed]])
 
 
 _PACE = {True: "otherwise", False: "imminent"}
@@ -95,18 +94,13 @@ def merged(
     reports, conflicts = [], []
     reasons: list[tuple[str, str]] = []
     for key, group in sorted(groups.items()):
-        asked, to = _asked_by(group, release), desk(situation, key[0])
+        asked, to = _asked_by(group, release), situation.rules.desks[key[0]]
         report = _report(group, asked, release, to)
         reports.append(report)
-        conflicts += _conflicts(report, group, asked, release, to)
-        reasons += release.reasons(asked, to) if group[0].certainty != "simulated" else ()
+        if release.reaching(to)[0]:
+            conflicts += _conflicts(report, group, asked, release, to)
+            reasons += release.reasons(asked, to) if group[0].certainty != "simulated" else ()
     return reports, sorted(conflicts, key=lambda each: (each["to"], each["fields"])), reasons
-
-
-def desk(situation: Situation, to: str) -> Desk:
-    """Return a recipient as bars see it; a State not yet known is as any other Member State."""
-    known = situation.rules.desks[to]
-    return Desk(known["class"], known["country"])
 
 
 def home_state(situation: Situation) -> tuple[list[str], frozenset[str]]:
@@ -127,8 +121,7 @@ def _claims_of(outcome: Outcome, situation: Situation) -> list[Claim]:
     made = []
     due = deadline(outcome, situation)
     for step, _, taken in _taken(outcome, situation):
-        strength = min(outcome.value, taken)
-        desks = _desks(step.recipients, situation)
+        strength, desks = min(outcome.value, taken), _desks(step, situation)
         if step.way == "any_of":
             made.append(Claim(outcome, desks[0], strength, due, tuple(desks)))
         else:
@@ -150,19 +143,33 @@ def _taken(outcome: Outcome, situation: Situation) -> Iterator[tuple[Step, int, 
         untaken = min(untaken, -value)
 
 
-def _desks(recipients: list[Mapping[str, Any]], situation: Situation) -> list[str]:
+def _open_choice(outcome: Outcome, situation: Situation) -> frozenset[str]:
+    """Return the facts that leave the choice of a rule's recipients open."""
+    wanted: frozenset[str] = frozenset()
+    for step, value, _ in _taken(outcome, situation):
+        if value == UNDETERMINED:
+            wanted |= step.when.needs(situation.facts)
+        for recipient in step.recipients:
+            if "each_of" in recipient:
+                wanted |= _countries(recipient, situation)[1]
+    return wanted
+
+
+def _desks(step: Step, situation: Situation) -> list[str]:
     """Return the recipients of a step: never none, for a duty to tell nobody would be silent."""
-    named: list[str] = []
-    for recipient in recipients:
-        authority = recipient["authority"]
-        if "each_of" in recipient:
-            states, missing = _countries(recipient, situation)
-            named += [f"{authority}@{state}" for state in [*states, *"?" * bool(missing)]]
-        else:
-            named.append(authority)
-    desks = situation.rules.authorities
-    addressed = [desks.get(name, {}).get("same_as", name) for name in named]
-    return list(dict.fromkeys(addressed)) or [f"{recipients[0]['authority']}@?"]
+    addresses = situation.rules.addresses
+    named = step.named or [
+        name for recipient in step.recipients for name in _named(recipient, situation)
+    ]
+    desks = dict.fromkeys([addresses[name] for name in named])
+    return list(desks) or [f"{step.recipients[0]['authority']}@?"]
+
+
+def _named(recipient: Mapping[str, Any], situation: Situation) -> list[str]:
+    if "each_of" not in recipient:
+        return [recipient["authority"]]
+    states, missing = _countries(recipient, situation)
+    return [f"{recipient['authority']}@{state}" for state in [*states, *"?" * bool(missing)]]
 
 
 def _countries(
@@ -191,27 +198,28 @@ def _chosen(claim: Claim, firm: set[str]) -> Claim:
 def _report(group: list[Claim], asked: Asked, release: Release, to: Desk) -> dict[str, Any]:
     offered, withheld = release.offer(asked, to)
     first = group[0]
-    due = min((claim.due for claim in group if claim.due), default=None)
-    instead = {desk for claim in group for desk in claim.choices} - {first.to}
+    dues = [claim.due for claim in group if claim.due]
+    choices = {desk for claim in group for desk in claim.choices}
     return {
         "to": first.to,
-        "instead": sorted(instead),
+        "instead": sorted(choices - {first.to}) if choices else [],
         "kind": first.kind,
         "certainty": first.certainty,
         "because": sorted({claim.outcome.rule.record for claim in group}),
-        "due": written(due) if due else None,
+        "due": written(min(dues)) if dues else None,
         "release": offered,
         "withhold": withheld,
     }
 
 
-def _asked_by(group: list[Claim], release: Release) -> dict[str, set[str]]:
+def _asked_by(group: list[Claim], release: Release) -> dict[str, frozenset[str]]:
     """Return the available classes that are asked for, each with the records that ask."""
-    asked: dict[str, set[str]] = {}
+    asked: dict[str, frozenset[str]] = {}
     for claim in group:
-        for field in release.available if claim.asked == "available" else claim.asked:
-            if field in release.available:
-                asked.setdefault(field, set()).add(claim.outcome.rule.record)
+        asking, wanted = frozenset([claim.outcome.rule.record]), claim.asked
+        for field in release.available:
+            if wanted == "available" or field in wanted:
+                asked[field] = asked[field] | asking if field in asked else asking
     return asked
 
 
@@ -219,8 +227,6 @@ def _conflicts(
     report: Mapping[str, Any], group: list[Claim], asked: Asked, release: Release, to: Desk
 ) -> list[dict[str, Any]]:
     """Return where a firm duty of statute asks for a class that a prohibition bars."""
-    if not release.reaching(to)[0]:
-        return []
     clashes: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     duties = [each for each in group if each.is_firm_duty and each.outcome.rule.rank == "statute"]
     owed = _asked_by(duties, release)

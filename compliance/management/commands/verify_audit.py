@@ -2,6 +2,7 @@
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from compliance.audit import checkpoints
+from compliance.audit import verification
+from compliance.audit.verification import Report
 from compliance.errors import KeyUnusable
 
 
@@ -37,7 +39,9 @@ class Command(BaseCommand):
         """Verify, and say what was found."""
         outside = None if checkpoint is None else _text(checkpoint)
         try:
-            report = checkpoints.verify(since=since or 0, checkpoint=outside)
+            report = verification.verify(
+                since=since or 0, checkpoint=outside, on_the_way=self._on_the_way
+            )
         except KeyUnusable as refusal:
             raise CommandError(refusal.message) from refusal
         except DatabaseError as error:
@@ -62,6 +66,23 @@ class Command(BaseCommand):
                 f"The log verifies: {report.size} entries, root {report.root},"
                 f" {report.unsealed} not yet sealed."
             )
+            for line in _anchored(report):
+                self.stdout.write(line)
+
+    def _on_the_way(self, done: int, size: int) -> None:
+        """Show on a terminal how far it is; say nothing in a pipe."""
+        if self.stderr.isatty():
+            ending = "\n" if done == size else ""
+            self.stderr.write(f"\r{done:,} of {size:,} entries checked", lambda text: text, ending)
+
+
+def _anchored(report: Report) -> Iterator[str]:
+    """Say who outside signed it, and up to where."""
+    if report.cosigned:
+        seen = ", ".join(f"{name} up to {size}" for name, size in report.cosigned.items())
+        yield f"Cosigned by {seen}; {report.wanted} of {len(report.cosigned)} are wanted."
+    if report.stamped:
+        yield f"Time-stamped at {report.stamped}."
 
 
 def _index(text: str) -> int:

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from compliance.audit import checkpoints
+from compliance.audit import signing, verification
 from compliance.audit.checkpoints import AuditCheckpoint
 from compliance.roles import User
 from compliance.vault import age
@@ -86,7 +86,7 @@ class Command(BaseCommand):
             "schema": "demo/1",
             "findings": told,
             "seconds": round(time.monotonic() - started, 1),
-            "log": demo_account.of_log(checkpoints.verify()),
+            "log": demo_account.of_log(verification.verify()),
         }
         if out:
             leave(out, fbi, schema, account)
@@ -137,7 +137,7 @@ def leave(out: Path, desk: Desk, schema: bytes, account: dict[str, Any]) -> None
     texts = {
         "allowed_signers": bundles.allowed_signers(),
         "checkpoint": signed.note,
-        "log.vkey": f"{checkpoints.vkey()}\n",
+        "log.vkey": f"{signing.vkey()}\n",
         "summary.json": f"{_json(account)}\n",
     }
     for name, text in texts.items():

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.utils import timezone
 
-from compliance.audit import checkpoints
+from compliance.audit import signing
 from compliance.vault import keys
 from referrals import bundles
 from referrals.management.commands import work
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         """Make what is missing; print what may be handed to anybody."""
         with work.said_in_one_line():
             make_missing()
-            vkey, signers = checkpoints.vkey(), bundles.allowed_signers().rstrip("\n")
+            vkey, signers = signing.vkey(), bundles.allowed_signers().rstrip("\n")
         self.stdout.write(f"Key of the log, for whoever checks receipts (log.vkey):\n{vkey}")
         self.stdout.write(
             f"Key of the service, for whoever opens bundles (allowed_signers):\n{signers}"
@@ -30,7 +30,7 @@ class Command(BaseCommand):
 
 def make_missing() -> None:
     """Make the log's, the service's and this year's vault key; what is there stays."""
-    checkpoints.ensure_key()
+    signing.ensure_key()
     bundles.service_key()
     # A vault key comes into being when something is wrapped under it; this wrap is thrown away.
     keys.provider().wrap(f"{timezone.now().year}", keys.new_file_key(), {})

@@ -9,8 +9,16 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from compliance import determinations, lifecycle, preservation, releases
-from compliance.audit import checkpoints
+from compliance import (
+    anchors,
+    determinations,
+    evidence,
+    lifecycle,
+    preservation,
+    releases,
+    requests,
+)
+from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from referrals import bundles, clients, delivery, docket, retractions
 
@@ -20,12 +28,16 @@ ROOMS = (
     releases.take_in_due,
     determinations.propose_due,
     preservation.place_due,
+    requests.weigh_due,
     docket.enter_due,
     retractions.retract_due,
     bundles.seal_due,
     delivery.deliver_due,
     clients.sweep_due,
+    evidence.sweep_due,
     checkpoints.seal_due,
+    anchors.cosign_due,
+    anchors.stamp_due,
 )
 
 
@@ -85,7 +97,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Work until nothing is owed, or until asked to stop."""
         with said_in_one_line():
-            checkpoints.ensure_key()
+            signing.ensure_key()
             if options["once"]:
                 work_once()
                 return

@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import NoReverseMatch, reverse
 from pytest_django import DjangoAssertNumQueries
 
-from compliance import conflicts, jurisdictions, preservation
+from compliance import conflicts, jurisdictions, preservation, requests
 from compliance.admin import desk
 from compliance.admin.desk import Desk
 from compliance.audit.entries import AuditEntry
@@ -17,7 +17,9 @@ from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import Permission, Role, User
+from referrals import inquiries
 from referrals.docket import Referral
+from tests.cast import NOW
 from tests.conftest import desk_of
 
 Sits = Callable[[User], Any]
@@ -37,6 +39,10 @@ def everything(delivered: Referral, lee: Any, carla: User, retraction: object) -
         delivered.obligation.determination.finding, terms | {"id": jurisdictions.digest(terms)},
         resolution="withhold", because="It bars.", by=carla,
     )  # fmt: skip
+    inquiries.receive(
+        delivered, asks="preservation", legal_process="mlat", process_reference="17", by=lee
+    )
+    requests.record(kind="access", identifiers=["pat"], received_at=NOW, by=carla)
     for model in KINDS:
         assert model._default_manager.exists(), model
     return delivered

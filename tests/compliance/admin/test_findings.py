@@ -177,7 +177,33 @@ class TestAttach:
         assert (item.name, item.size, item.attached_by) == ("post.txt", 8, ana)
         assert item.acquired_at == datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
         assert [b"Tonight" in data for data in stored()] == [False]
-        assert "post.txt" in page.content.decode()
+        text = page.content.decode()
+        assert "post.txt" in text
+        assert "available to the public: yes; EXIF data looked at: not known; found by" in text
+        assert "its first bytes say" not in text
+
+    def test_shows_origin_and_attestations_and_that_a_type_is_false(
+        self, sits: Sits, ana: User, finding: Finding, typed: dict[str, Any]
+    ) -> None:
+        hostile = post(b"<svg onload='alert(1)'>", "\u202egpj.svg")
+        told = {
+            "field_class": "C_priv",
+            "publicly_available": "false",
+            "exif_viewed": "true",
+            "automated_detection": "unknown",
+            "acquired_by": "<b>night shift</b>",
+            "source_account": "@sample-1",
+        }
+        page = sits(ana).takes(finding, "attach", upload=hostile, **typed | told)
+        text = page.content.decode()
+        assert r"<bdi class=\"mono\">\u202egpj.svg</bdi>".replace('\\"', '"') in text
+        assert "public: no; EXIF data looked at: yes; found by automated means: not known" in text
+        assert "by <bdi>&lt;b&gt;night shift&lt;/b&gt;</bdi>" in text
+        assert 'under <bdi class="mono">@sample-1</bdi>' in text
+        called = finding.items.get().media_type
+        assert (f"It is called {called}; its first bytes say image/svg+xml" in text) is (
+            called != "image/svg+xml"
+        )
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -463,9 +489,9 @@ class TestOpen:
         [
             ('a"; filename=b.html', "afilenameb.html"),
             (".hidden", "hidden"),
-            ("Größe\r\nX: y.p d f", "GreXy.pdf"),
+            ("Größe\r\nX: y.p d f", "Grex0dx0aXy.pdf"),
             ("con", "con"),
-            ("~/.ssh/authorized_keys", "authorized_keys"),
+            ("~/.ssh/authorized_keys", "x2f.sshx2fauth"),
             ("日本.日本", "item"),
             (f"{'x' * 100}.{'y' * 50}", f"{'x' * 60}.{'y' * 10}"),
         ],

@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import pytest
+from django.core.management import load_command_class
 
 from compliance import audit
 from compliance.audit import checkpoints, tree
@@ -19,7 +20,6 @@ def small_log(log, monkeypatch) -> ModuleType:
     """The log with tiles of four hashes, sealed in batches of eight."""
     monkeypatch.setattr(tree, "WIDTH", 4)
     monkeypatch.setattr(tree, "HEIGHT", 2)
-    monkeypatch.setattr(checkpoints, "_FULL", 4 * tree.HASH)
     monkeypatch.setattr(checkpoints, "BATCH", 8)
     return log
 
@@ -32,3 +32,20 @@ def write(ana):
         return [audit.record("finding.recorded", ana, by=ana, purpose="p") for _ in range(count)]
 
     return write
+
+
+@pytest.fixture
+def typed(monkeypatch, capsys):
+    """Run a command as it is typed, and tell its exit code, what it printed and what it said."""
+    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
+
+    def run(name, *args):
+        command, code = load_command_class("compliance", name), 0
+        try:
+            command.run_from_argv(["manage.py", name, *args])
+        except SystemExit as left:
+            code = left.code
+        told = capsys.readouterr()
+        return code, told.out, told.err
+
+    return run

@@ -1,44 +1,19 @@
 """Checkpoints: sealing, receipts, tiles, the key, and the head outside the database."""
 
-import os
 import threading
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
 
-from compliance.audit import checkpoints, entries, notes, tree
+from compliance.audit import checkpoints, entries, notes, signing, tree, verification
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry, AuditOutbox
-from compliance.errors import KeyUnusable, Tampered, WrongState
+from compliance.errors import KeyUnusable, WrongState
 
 
 def head(settings):
     return Path(settings.LOG_HEAD_FILE)
-
-
-class TestKey:
-    def test_it_is_made_once_and_only_its_owner_reads_it(self, log_key):
-        before = log_key.read_bytes()
-        assert checkpoints.ensure_key() == log_key
-        assert log_key.read_bytes() == before
-        assert log_key.stat().st_mode & 0o777 == 0o600
-
-    def test_its_public_side_is_named_after_the_log(self, settings, log_key):
-        settings.LOG_ORIGIN = "log.example.org"
-        assert notes.read_vkey(checkpoints.vkey()).name == "log.example.org"
-
-    def test_a_missing_key_is_refused_with_what_to_do(self, log_key):
-        log_key.unlink()
-        with pytest.raises(KeyUnusable, match=r"manage\.py keygen"):
-            checkpoints.vkey()
-
-    @pytest.mark.parametrize("content", [b"%%%", b"AAAA", b""])
-    def test_a_malformed_key_is_refused(self, log_key, content):
-        log_key.write_bytes(content)
-        with pytest.raises(KeyUnusable, match="not base64 of 32 bytes"):
-            checkpoints.vkey()
 
 
 class TestSealDue:
@@ -53,7 +28,7 @@ class TestSealDue:
         assert AuditOutbox.objects.count() == 0
         leaves = [bytes(leaf.hash) for leaf in AuditLeaf.objects.order_by("idx")]
         assert [leaf.idx for leaf in AuditLeaf.objects.order_by("idx")] == list(range(21))
-        state = notes.open_checkpoint(small_log.latest().note, notes.read_vkey(small_log.vkey()))
+        state = notes.open_checkpoint(small_log.latest().note, notes.read_vkey(signing.vkey()))
         root = tree.root(21, lambda height, n: tree.fold(leaves[n << height : (n + 1) << height]))
         assert (state.size, state.root) == (21, root)
         assert head(settings).read_text() == small_log.latest().note
@@ -68,7 +43,7 @@ class TestSealDue:
         AuditOutbox.objects.create(entry=late, hash=held.hash)
         assert small_log.seal_due() == 1
         assert AuditLeaf.objects.get(entry=late).idx == 3
-        assert small_log.verify().good
+        assert verification.verify().good
 
     def test_a_second_pass_adds_nothing(self, small_log, write):
         write(5)
@@ -81,7 +56,7 @@ class TestSealDue:
         small_log.seal_due()
         for entry in first:
             data = entries.public_data(AuditEntry.objects.get(pk=entry.pk))
-            state = notes.verify_proof(small_log.receipt(entry), data, small_log.vkey())
+            state = notes.verify_proof(small_log.receipt(entry), data, signing.vkey())
             assert state.size == 13
 
     def test_it_is_a_transaction_of_its_own(self, log):
@@ -119,82 +94,7 @@ class TestSealDue:
             each.join()
         assert failed == []
         assert sum(sealed) == 61
-        assert checkpoints.verify().good
-
-
-class TestHead:
-    def test_only_its_owner_reads_it_whole_or_in_the_making(
-        self, log, write, settings, monkeypatch
-    ):
-        made = []
-        monkeypatch.setattr(
-            checkpoints.os, "fsync", lambda number: made.append(os.fstat(number).st_mode & 0o777)
-        )
-        write(1)
-        log.seal_due()
-        assert made == [0o600, 0o600]  # the empty log's, and the first sealed one's
-        assert head(settings).stat().st_mode & 0o777 == 0o600
-        assert [each.name for each in head(settings).parent.glob("log-head*")] == ["log-head"]
-
-    def test_a_slower_sealer_does_not_turn_it_back(self, log, write, settings):
-        log.seal_due()
-        write(1)
-        log.seal_due()
-        old = log.latest()
-        write(1)
-        log.seal_due()
-        checkpoints._keep_head(old.note, old.size)
-        assert head(settings).read_text() == log.latest().note
-
-    def test_it_lags_behind_after_a_crash_and_catches_up(self, log, write, settings):
-        write(1)
-        log.seal_due()
-        before = head(settings).read_text()
-        write(1)
-        log.seal_due()
-        head(settings).write_text(before)  # the crash came between commit and head
-        assert log.verify().good
-        write(1)
-        assert log.seal_due() == 1
-        assert head(settings).read_text() == log.latest().note
-
-    def test_a_lost_head_stops_the_sealer_and_the_verification(self, log, write, settings):
-        write(1)
-        log.seal_due()
-        head(settings).unlink()
-        write(1)
-        with pytest.raises(Tampered, match=r"Nothing was signed.*put it back"):
-            log.seal_due()
-        assert AuditOutbox.objects.count() == 1
-        assert "put it back" in log.verify().problem
-
-    def test_a_head_signed_by_another_key_stops_them_too(self, log, write, settings):
-        write(1)
-        log.seal_due()
-        text = notes.Checkpoint(settings.LOG_ORIGIN, 0, tree.EMPTY).text
-        head(settings).write_text(
-            notes.sign(text, settings.LOG_ORIGIN, Ed25519PrivateKey.generate())
-        )
-        write(1)
-        with pytest.raises(Tampered, match="not signed by"):
-            log.seal_due()
-        assert "not signed by" in log.verify().problem
-
-
-class TestVerify:
-    def test_raises_no_alarm_while_the_log_is_being_sealed(self, small_log, write, monkeypatch):
-        write(9)
-        small_log.seal_due()
-        check = checkpoints._check_leaves
-
-        def meanwhile(*span):
-            check(*span)
-            write(3)
-            small_log.seal_due()
-
-        monkeypatch.setattr(checkpoints, "_check_leaves", meanwhile)
-        report = small_log.verify()
-        assert (report.problem, report.size) == (None, 10)
+        assert verification.verify().good
 
 
 class TestReceipt:

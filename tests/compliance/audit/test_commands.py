@@ -1,38 +1,24 @@
 """The two commands that check the log: exit 0 when it is true, 1 with one line when it is not."""
 
 import json
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from django.core.management import CommandError, call_command, load_command_class
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
-from compliance.audit import checkpoints, entries
+from compliance.audit import entries, signing, verification
 from compliance.audit.entries import AuditEntry
+from compliance.audit.timestamps import AuditTimestamp
+from tests.witness import Witness
 
 
 def run(*args):
     out = StringIO()
     call_command(*args, stdout=out)
     return out.getvalue()
-
-
-@pytest.fixture
-def typed(monkeypatch, capsys):
-    """Run a command as it is typed, and tell its exit code, what it printed and what it said."""
-    monkeypatch.setattr("django.core.management.base.connections.close_all", lambda: None)
-
-    def run(name, *args):
-        command, code = load_command_class("compliance", name), 0
-        try:
-            command.run_from_argv(["manage.py", name, *args])
-        except SystemExit as left:
-            code = left.code
-        told = capsys.readouterr()
-        return code, told.out, told.err
-
-    return run
 
 
 @pytest.fixture
@@ -74,6 +60,28 @@ class TestVerifyAudit:
         kept.write_text("nothing", encoding="utf-8")
         with pytest.raises(CommandError, match=r"does not verify\. A note is text"):
             run("verify_audit", "--checkpoint", str(kept))
+
+    def test_shows_on_a_terminal_how_far_it_is(self, sealed, monkeypatch):
+        monkeypatch.setattr(sealed, "BATCH", 2)
+        err = StringIO()
+        call_command("verify_audit", stdout=StringIO(), stderr=err)
+        assert err.getvalue() == ""
+        err.isatty = lambda: True
+        call_command("verify_audit", stdout=StringIO(), stderr=err, no_color=True)
+        told = [f"\r{done} of 5 entries checked" for done in (2, 4, 5)]
+        assert err.getvalue() == "".join(told) + "\n"
+
+    def test_says_who_outside_signed_it_and_up_to_where(self, sealed, settings):
+        witness = Witness("wanda.example.org")
+        settings.WITNESSES = [(witness.vkey, "https://w.example.org")]
+        state = sealed.latest()
+        AuditTimestamp.objects.create(
+            checkpoint=state, token=b"", stamped_at=datetime(2026, 11, 23, tzinfo=UTC)
+        )
+        assert run("verify_audit").splitlines()[1:] == [
+            "Cosigned by wanda.example.org up to 0; 0 of 1 are wanted.",
+            "Time-stamped at 2026-11-23T00:00:00+00:00.",
+        ]
 
     def test_a_checkpoint_that_cannot_be_read_is_refused(self, db, tmp_path):
         with pytest.raises(CommandError, match="cannot be read as a checkpoint"):
@@ -123,7 +131,7 @@ class TestVerifyAudit:
         self, sealed, settings, typed, tmp_path
     ):
         kept = tmp_path / "checkpoint"
-        kept.write_text(sealed._sign(9, bytes(32)), encoding="utf-8")
+        kept.write_text(signing.sign(9, bytes(32)), encoding="utf-8")
         code, _, said = typed("verify_audit", "--checkpoint", str(kept))
         assert code == 1
         assert "The log has 5 entries, but 9 were signed." in said
@@ -152,7 +160,7 @@ class TestVerifyAudit:
         def fail(**kwargs):
             raise DatabaseError("no such table")
 
-        monkeypatch.setattr(checkpoints, "verify", fail)
+        monkeypatch.setattr(verification, "verify", fail)
         with pytest.raises(
             CommandError, match=r"There is no log in this database yet\. manage\.py up"
         ):
@@ -165,7 +173,7 @@ class TestVerifyReceipt:
         entry = AuditEntry.objects.order_by("pk")[2]
         (tmp_path / "receipt").write_text(sealed.receipt(entry), encoding="utf-8")
         (tmp_path / "entry").write_bytes(entries.public_data(entry))
-        (tmp_path / "vkey").write_text(f"{sealed.vkey()}\n", encoding="utf-8")
+        (tmp_path / "vkey").write_text(f"{signing.vkey()}\n", encoding="utf-8")
         return tmp_path
 
     def check(self, files):

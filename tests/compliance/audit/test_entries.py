@@ -165,7 +165,7 @@ class TestDerivation:
 
     def test_an_erased_entry_is_still_itself(self, ana):
         entry = stored(audit.record("finding.recorded", ana, by=ana, purpose="review"))
-        for name in ("salt", *entries._PRIVATE):
+        for name in ("salt", *entries.PRIVATE):
             setattr(entry, name, None)
         assert entries.fault(entry, owed(entry)) == LOST
         audit.record(entries.ERASED, entry, by=ana)

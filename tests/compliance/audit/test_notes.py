@@ -122,6 +122,41 @@ class TestCheckpoint:
             notes.open_checkpoint(notes.sign(text, NAME, KEY), BY)
 
 
+class TestCosignature:
+    # The example of c2sp.org/tlog-cosignature.
+    NOTE = (
+        "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n"
+        "— example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/"
+        "Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n"
+        "— witness.example.com/w1 jWbPPwAAAABkGFDLEZMHwSRaJNiIDoe9DYn/zXcrtPHeolMI5OWXEhZCB9dlrDJsX"
+        "3b2oyin1nPZqhf5nNo0xUe+mbIUBkBIfZ+qnA==\n"
+    )
+
+    def test_a_witness_has_another_id_than_a_log_with_the_same_key(self):
+        witness = notes.Verifier(NAME, BY.public, notes.COSIGNATURE)
+        assert notes.read_vkey(witness.vkey, kind=notes.COSIGNATURE) == witness
+        assert witness.key_id != BY.key_id
+
+    def test_the_line_of_one_witness_is_taken_out_as_it_stands(self):
+        class Anybody(notes.Verifier):
+            key_id = base64.b64decode("jWbPPw==")
+
+            def check(self, text, signature):
+                assert (text.count("\n"), len(signature)) == (3, 8 + 64)
+
+        line = notes.cosignature(self.NOTE, Anybody("witness.example.com/w1", bytes(32)))
+        assert line == self.NOTE.splitlines(keepends=True)[-1]
+
+    def test_another_time_is_another_signature(self):
+        signature = KEY.sign(b"cosignature/v1\ntime 7\n" + STATE.text.encode())
+        witness = notes.Verifier(NAME, BY.public, notes.COSIGNATURE)
+        witness.check(STATE.text, (7).to_bytes(8) + signature)
+        with pytest.raises(BadNote, match="does not fit"):
+            witness.check(STATE.text, (8).to_bytes(8) + signature)
+        with pytest.raises(BadNote, match="does not fit"):
+            witness.check(STATE.text, b"")
+
+
 class TestProof:
     def test_every_entry_is_proven_under_the_signed_state(self):
         for index, data in enumerate(DATA):

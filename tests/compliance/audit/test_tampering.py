@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from compliance import audit
-from compliance.audit import checkpoints, entries, notes, tree
+from compliance.audit import checkpoints, entries, notes, signing, tree, verification
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
@@ -53,7 +53,7 @@ def sealed(small_log, write):
     """Twenty-one entries under the signed sizes 8, 16 and 21."""
     write(20)
     small_log.seal_due()
-    assert small_log.verify().good
+    assert verification.verify().good
     return small_log
 
 
@@ -80,7 +80,7 @@ class TestEntries:
     )
     def test_a_changed_column_is_found(self, sealed, change, problem):
         sql(f"UPDATE compliance_auditentry SET {change} WHERE id = %s", entry_at(5))  # noqa: S608
-        report = sealed.verify()
+        report = verification.verify()
         assert report.first_bad == 5
         assert problem in report.problem
         assert not report.good
@@ -88,24 +88,24 @@ class TestEntries:
     def test_every_column_is_covered(self):
         followed = {"id", "content_type", "timestamp", "event", "cid", "object_pk", "actor_ref"}
         followed |= {"actor", "liaison_client", "object_id", "action"}
-        followed |= {"salt", "commitment", *entries._PRIVATE}
+        followed |= {"salt", "commitment", *entries.PRIVATE}
         assert {field.name for field in AuditEntry._meta.fields} == followed
 
     def test_another_salt_is_found(self, sealed):
         sql("UPDATE compliance_auditentry SET salt = %s WHERE id = %s", bytes(32), entry_at(5))
-        assert sealed.verify().first_bad == 5
+        assert verification.verify().first_bad == 5
 
     def test_an_erased_entry_still_verifies(self, sealed):
-        gone = ", ".join(f"{name} = NULL" for name in ("salt", *entries._PRIVATE))
+        gone = ", ".join(f"{name} = NULL" for name in ("salt", *entries.PRIVATE))
         sql(f"UPDATE compliance_auditentry SET {gone} WHERE id = %s", entry_at(5))  # noqa: S608
-        assert "nobody erased it" in sealed.verify().problem
+        assert "nobody erased it" in verification.verify().problem
         with acting("system:eraser"):
             audit.record(entries.ERASED, AuditEntry.objects.get(pk=entry_at(5)), by=None)
-        assert sealed.verify().good
+        assert verification.verify().good
 
     def test_a_deleted_entry_is_found(self, sealed):
         sql("DELETE FROM compliance_auditentry WHERE id = %s", entry_at(5))
-        report = sealed.verify()
+        report = verification.verify()
         assert report.first_bad == 5
         assert "was deleted" in report.problem
 
@@ -120,32 +120,32 @@ class TestEntries:
         )
         if forged_leaf:
             sql("INSERT INTO compliance_auditleaf VALUES (%s, %s, %s)", 21, bytes(32), 999)
-        report = sealed.verify()
+        report = verification.verify()
         assert report.first_bad is None
         assert report.problem.startswith("Entry 999 came in past the writer")
 
     def test_a_change_before_the_sealing_is_found(self, sealed, ana):
         entry = audit.record("finding.recorded", ana, by=ana)
-        assert sealed.verify().unsealed == 1
+        assert verification.verify().unsealed == 1
         sql("UPDATE compliance_auditentry SET event = 'a.b' WHERE id = %s", entry.pk)
-        report = sealed.verify()
+        report = verification.verify()
         assert f"Entry {entry.pk}, not yet sealed, has another public part" in report.problem
 
 
 class TestTree:
     def test_an_edited_leaf_is_found(self, sealed):
         sql("UPDATE compliance_auditleaf SET hash = %s WHERE idx = 5", bytes(32))
-        assert sealed.verify().first_bad == 5
+        assert verification.verify().first_bad == 5
 
     def test_a_missing_leaf_is_found(self, sealed):
         sql("DELETE FROM compliance_auditleaf WHERE idx = 5")
-        report = sealed.verify()
+        report = verification.verify()
         assert (report.first_bad, report.problem) == (5, "Leaf 5 is missing.")
 
     def test_reordered_leaves_are_found(self, sealed):
         for was, becomes in ((5, 99), (6, 5), (99, 6)):
             sql("UPDATE compliance_auditleaf SET idx = %s WHERE idx = %s", becomes, was)
-        report = sealed.verify()
+        report = verification.verify()
         assert report.first_bad == 5
         assert "Tile 0/1" in report.problem
 
@@ -157,17 +157,17 @@ class TestTree:
         hashes = tree.split_tile(bytes(row.data))
         hashes[min(2, len(hashes) - 1)] = bytes(32)
         AuditTile.objects.filter(pk=row.pk).update(data=b"".join(hashes))
-        assert sealed.verify().first_bad == bad
+        assert verification.verify().first_bad == bad
 
     @pytest.mark.parametrize(("level", "n", "bad"), [(0, 1, 4), (1, 1, 16)])
     def test_a_missing_tile_is_found(self, sealed, level, n, bad):
         AuditTile.objects.filter(level=level, n=n).delete()
-        assert sealed.verify().first_bad == bad
+        assert verification.verify().first_bad == bad
 
     def test_a_tree_rewritten_as_a_whole_is_not_the_one_that_was_signed(self, sealed):
         sql("UPDATE compliance_auditentry SET event = 'a.b' WHERE id = %s", entry_at(10))
         rebuild_tree()
-        report = sealed.verify()
+        report = verification.verify()
         assert report.first_bad == 8  # the last signed size that still holds
         assert "not the one that was signed" in report.problem
 
@@ -187,18 +187,18 @@ class TestTree:
 
     def test_a_state_the_log_did_not_sign_is_found(self, sealed):
         sql("UPDATE compliance_auditcheckpoint SET note = 'nothing' WHERE size = 21")
-        assert sealed.verify().first_bad == 16
+        assert verification.verify().first_bad == 16
 
 
 class TestOutside:
     def test_a_shortened_log_is_found_by_the_head(self, sealed):
         cut_to(16)
-        report = sealed.verify()
+        report = verification.verify()
         assert report.problem == "The log has 16 entries, but 21 were signed."
 
     def test_an_emptied_log_is_found_by_the_head(self, sealed):
         cut_to(0)
-        assert sealed.verify().problem == "The log has 0 entries, but 21 were signed."
+        assert verification.verify().problem == "The log has 0 entries, but 21 were signed."
 
     @pytest.mark.parametrize("size", [0, 16])
     def test_the_sealer_does_not_continue_it(self, sealed, write, size):
@@ -211,34 +211,34 @@ class TestOutside:
         self, sealed, settings
     ):
         outside = AuditCheckpoint.objects.get(size=16).note
-        assert sealed.verify(checkpoint=outside).good
+        assert verification.verify(checkpoint=outside).good
         sql("UPDATE compliance_auditentry SET event = 'a.b' WHERE id = %s", entry_at(10))
         rebuild_tree()
-        root = tree.root(21, checkpoints._tree())
+        root = tree.root(21, checkpoints.reader())
         text = notes.Checkpoint(settings.LOG_ORIGIN, 21, root).text
-        forged = notes.sign(text, settings.LOG_ORIGIN, checkpoints._key())
+        forged = notes.sign(text, settings.LOG_ORIGIN, signing._key())
         sql("UPDATE compliance_auditcheckpoint SET note = %s WHERE size = 21", forged)
         Path(settings.LOG_HEAD_FILE).write_text(forged)
-        assert sealed.verify().good  # nothing inside or beside the database can tell any more
-        report = sealed.verify(checkpoint=outside)
+        assert verification.verify().good  # nothing inside or beside the database can tell any more
+        report = verification.verify(checkpoint=outside)
         assert report.problem == "The first 16 entries are not the ones that were signed."
 
     def test_a_checkpoint_of_nobody_proves_nothing(self, sealed):
-        assert "A note is text" in sealed.verify(checkpoint="nothing").problem
+        assert "A note is text" in verification.verify(checkpoint="nothing").problem
 
 
 class TestSince:
     def test_only_what_comes_after_is_read_again(self, sealed):
         sql("UPDATE compliance_auditentry SET event = 'a.b' WHERE id = %s", entry_at(5))
-        assert sealed.verify(since=5).first_bad == 5
-        assert sealed.verify(since=10).good
-        assert sealed.verify(since=1000).good
+        assert verification.verify(since=5).first_bad == 5
+        assert verification.verify(since=10).good
+        assert verification.verify(since=1000).good
 
     def test_the_tree_before_it_is_still_the_signed_one(self, sealed):
         AuditTile.objects.filter(level=2, n=0).delete()
-        report = sealed.verify(since=1000)
+        report = verification.verify(since=1000)
         assert "not the one that was signed" in report.problem
 
     def test_an_empty_log_is_good(self, small_log):
-        report = small_log.verify()
+        report = verification.verify()
         assert (report.size, report.good, report.root) == (0, True, tree.EMPTY.hex())

@@ -1,33 +1,17 @@
 """The tree: against vectors of other implementations, and against its own definition."""
 
-import base64
 import hashlib
-import json
-import os
-from pathlib import Path
 
 import pytest
 
 from compliance.audit import tree
-
-ROOT = Path(__file__).resolve().parents[3]
-VECTORS = Path(os.environ.get("DUTYLINE_VECTORS") or ROOT.parent / "shared" / "vectors") / "merkle"
-needs_vectors = pytest.mark.skipif(not VECTORS.is_dir(), reason=f"no vectors at {VECTORS}")
+from tests.merkle import needs_vectors, unb64, vectors
 
 LEAVES = [tree.leaf_hash(str(i).encode()) for i in range(70)]
 
 
 def at(height, n):
     return tree.fold(LEAVES[n << height : (n + 1) << height])
-
-
-def vectors(kind):
-    files = sorted((VECTORS / kind).rglob("*.json"))
-    return [json.loads(file.read_text()) for file in files]
-
-
-def unb64(text):
-    return base64.b64decode(text or "")
 
 
 def accepted(check, *args):

@@ -4,7 +4,6 @@ import errno
 import os
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from django.urls import reverse
 from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.roles import User
-from compliance.vault import keys, stream, uploads
+from compliance.vault import directory, keys, stream, uploads
 from compliance.vault.keys import FileKeyWrap
+from compliance.vault.uploads import Unclaimed
 
 MARK = b"A marker that nobody may find on a disk. "
 BOUNDARY = b"sample-boundary"
@@ -38,6 +38,7 @@ def opened(name: str, key: bytes) -> bytes:
         return b"".join(stream.open_chunks(key, source))
 
 
+@pytest.mark.django_db
 class TestSeal:
     def test_gives_the_figures_of_an_object_that_its_key_opens(self) -> None:
         upload = uploads.seal(BytesIO(MARK * 5000), "post.txt", "text/plain")
@@ -69,8 +70,10 @@ class TestSeal:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         settled: list[int] = []
-        monkeypatch.setattr(os, "fsync", lambda number: settled.append(os.fstat(number).st_size))
-        assert settled == [uploads.seal(BytesIO(MARK), "post.txt").sealed.sealed_size]
+        monkeypatch.setattr(os, "fsync", lambda number: settled.append(os.fstat(number).st_ino))
+        uploads.seal(BytesIO(MARK), "post.txt")
+        (path,) = objects()
+        assert settled == [path.stat().st_ino, path.parent.stat().st_ino]  # its name as well
 
     def test_deletes_what_is_closed_and_was_not_kept(self) -> None:
         with uploads.seal(BytesIO(MARK), "post.txt") as upload:
@@ -86,32 +89,56 @@ class TestSeal:
         assert not upload.is_deleted
         assert len(objects()) == 1
 
+    def test_is_on_record_from_before_its_first_byte_until_a_record_points_at_it(self) -> None:
+        with uploads.seal(BytesIO(MARK), "post.txt") as upload:
+            left = Unclaimed.objects.get()
+            assert (left.pk, left.name) == (upload.id, upload.sealed_name)
+            assert str(left) == f"object {left.pk}"
+            assert upload.claim()
+            assert not upload.claim()
+        assert not Unclaimed.objects.exists()
 
+
+@pytest.mark.django_db
 class TestFailingDisk:
     """The disk is full at some point, or the source breaks: nothing may stay behind."""
 
     def test_an_object_that_cannot_be_opened_leaves_nothing(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def refuse(name: str, mode: str) -> None:
-            assert len(objects()) == 1  # `save` made it
+        def refuse(path: str) -> None:
+            assert len(objects()) == 1  # it was begun
             raise PermissionError
 
-        monkeypatch.setattr(default_storage, "open", refuse)
+        monkeypatch.setattr(directory, "_opened", refuse)
         with pytest.raises(PermissionError):
             uploads.seal(BytesIO(MARK), "post.txt")
         assert objects() == []
 
-    @pytest.mark.parametrize("buffering", [0, -1], ids=["at once", "at the end"])
+    @pytest.mark.parametrize("times", [1, 100], ids=["at the end", "on the way"])
     def test_a_disk_that_is_full_leaves_nothing(
-        self, monkeypatch: pytest.MonkeyPatch, buffering: int
+        self, monkeypatch: pytest.MonkeyPatch, times: int
     ) -> None:
-        full = partial(Path("/dev/full").open, buffering=buffering)
-        monkeypatch.setattr(default_storage, "open", lambda name, mode: full(mode))
+        monkeypatch.setattr(directory, "_opened", lambda path: os.open("/dev/full", os.O_WRONLY))
         with pytest.raises(OSError, match="No space left") as refused:
-            uploads.seal(BytesIO(MARK), "post.txt")
+            uploads.seal(BytesIO(MARK * 1000 * times), "post.txt")
         assert refused.value.errno == errno.ENOSPC
         assert objects() == []
+
+    def test_a_disk_that_fails_again_when_it_is_tidied_leaves_a_row_for_the_sweep(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def fail(name: str) -> None:
+            raise OSError(errno.EIO, "marker")
+
+        monkeypatch.setattr(directory, "_opened", lambda path: os.open("/dev/full", os.O_WRONLY))
+        monkeypatch.setattr(default_storage, "discard", fail)
+        with pytest.raises(OSError, match="No space left"):  # the first failure is what is told
+            uploads.seal(BytesIO(MARK), "post.txt")
+        assert len(objects()) == Unclaimed.objects.count() == 1
+        assert caplog.messages == [
+            f"object {Unclaimed.objects.get().pk} is left to the sweep: OSError"
+        ]
 
     @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
     def test_a_source_that_breaks_leaves_nothing(self, error: type[BaseException]) -> None:
@@ -242,6 +269,21 @@ class TestUpload:
         assert finding.items.get().name == "1.txt"
         assert len(objects()) == 1
 
+    @pytest.mark.parametrize(
+        ("sent", "kept"),
+        [
+            ("../../etc/passwd", r"..\x2f..\x2fetc\x2fpasswd"),
+            ("photo\u202egpj.exe", r"photo\u202egpj.exe"),
+            ("a\tb", r"a\x09b"),
+            ("&lt;b&gt;", "&lt;b&gt;"),
+        ],
+    )
+    def test_keeps_the_name_that_was_sent_with_hostile_letters_written_out(
+        self, send: Send, finding: Finding, sent: str, kept: str
+    ) -> None:
+        send(form(part("upload", MARK, sent)))
+        assert finding.items.get().name == kept
+
     @pytest.mark.slow
     @pytest.mark.parametrize(
         "odd",
@@ -360,6 +402,5 @@ class TestBrokenUpload:
         assert set(seen) == {0}  # not a byte was written for a stranger
 
     def test_when_the_disk_is_full(self, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-        full = Path("/dev/full").open
-        monkeypatch.setattr(default_storage, "open", lambda name, mode: full(mode))
+        monkeypatch.setattr(directory, "_opened", lambda path: os.open("/dev/full", os.O_WRONLY))
         assert send(form(self.WHOLE)).status_code == 500

@@ -16,6 +16,7 @@ from compliance.errors import KeyUnusable, Refused, Tampered
 from referrals.api import errors
 from referrals.api.errors import MEDIA_TYPE, OAuthProblem, Problem
 from referrals.docket import Referral
+from referrals.inquiries import TaskingNotSupported
 
 LIST = "/api/v1/referrals"
 SECRET = "an account announces an attack"  # noqa: S105 (content, which no error may repeat)
@@ -105,6 +106,15 @@ class TestProblem:
     def test_challenges_whoever_it_does_not_know(self, code: str, challenge: str) -> None:
         reply = answered(Problem(401, code, "Who are you?"))
         assert reply.headers["WWW-Authenticate"] == challenge
+
+    @pytest.mark.parametrize("where", ["https://duty.example.org/serve", ""])
+    def test_of_an_order_names_where_legal_process_is_served(
+        self, settings: Any, where: str
+    ) -> None:
+        settings.LEGAL_PROCESS_URL = where
+        reply = answered(TaskingNotSupported())
+        assert (reply.status_code, reply.data["code"]) == (403, "tasking_not_supported")
+        assert reply.data["legal_process_url"] == (where or None)
 
     def test_challenges_nobody_else(self) -> None:
         assert "WWW-Authenticate" not in answered(Problem(403, "invalid_token", "No.")).headers

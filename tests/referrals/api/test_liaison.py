@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, x25519
 
-from compliance.audit import checkpoints
+from compliance.audit import checkpoints, signing
 from compliance.audit.entries import AuditEntry
 from referrals import clients
 from referrals.clients import LiaisonClient
@@ -219,7 +219,7 @@ class TestBase:
 class TestJourney:
     @pytest.mark.slow
     def test_goes_from_the_list_to_the_receipt(
-        self, live: Lee, delivered: Referral, tmp_path: Path
+        self, live: Lee, delivered: Referral, tmp_path: Path, settings: Any
     ) -> None:
         # 1. What is there, and nobody read yet.
         due = delivered.due_at.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]
@@ -254,7 +254,21 @@ class TestJourney:
         assert json.loads(live.runs(*words)) == said
         delivered.refresh_from_db()
         assert delivered.state == State.ACKNOWLEDGED
-        # 5. The proof, to be kept.
+        # 5. A request for more under legal process, and an order, which is refused.
+        words = ("ask", str(delivered.pk), "--process", "mlat", "--number", "MLA-17", "--keep")
+        asked = json.loads(live.runs(*words))
+        assert (asked["asks"], asked["state"]) == ("preservation", "received")
+        wanted = ("ask", str(delivered.pk), "--process", "mlat", "--number", "MLA-18", "--for")
+        assert json.loads(live.runs(*wanted, "STAFF"))["classes"] == ["STAFF"]
+        assert len(json.loads(live.runs("asked", str(delivered.pk)))) == 2
+        settings.LEGAL_PROCESS_URL = "https://duty.example.org/serve"
+        service = liaison.Service(live.base, "lee", liaison.load_key(live.key))
+        order = {"asks": "watch", "text": "@sample-1"}
+        with pytest.raises(liaison.Failed) as told:
+            liaison.say(service, said | {"id": str(delivered.pk)}, "/information-requests", order)
+        assert str(told.value).startswith("403 tasking_not_supported: ")
+        assert str(told.value).endswith(" https://duty.example.org/serve")
+        # 6. The proof, to be kept.
         proof = tmp_path / "receipt.tlog-proof"
         refusal = live.runs("receipt", str(delivered.pk), "--out", str(proof), code=1)
         assert refusal.startswith("409 ")
@@ -262,7 +276,7 @@ class TestJourney:
         live.runs("receipt", str(delivered.pk), "--out", str(proof))
         entry = Path(f"{proof}.entry.json").read_bytes()
         vkey = Path(f"{proof}.vkey").read_text(encoding="utf-8")
-        assert vkey == checkpoints.vkey()
+        assert vkey == signing.vkey()
         assert json.loads(entry)["event"] == "referral.delivered"
         assert proof.read_text(encoding="utf-8").startswith("c2sp.org/tlog-proof@v1")
 

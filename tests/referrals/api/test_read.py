@@ -62,6 +62,7 @@ class TestRead:
         def broken(*args: Any, **kwargs: Any) -> None:
             raise OSError("the disk is full")
 
+        assert program.token
         monkeypatch.setattr(receipts.audit, "record", broken)
         program.http.raise_request_exception = False
         reply = program.get(path)

@@ -22,6 +22,7 @@ class TestReceipt:
     def test_proves_the_delivery_with_nothing_else_at_hand(
         self, program: Any, path: str, delivered: Referral
     ) -> None:
+        assert program.token
         checkpoints.seal_due()
         told = program.get(path).json()
         assert set(told) == {"proof", "entry", "vkey"}

@@ -26,8 +26,12 @@ WITHOUT_OBJECT = {
     "/api/token": "it knows programs alone",
     "/.well-known/oauth-authorization-server": "it is for everybody",
 }
-UNDESCRIBED = {"/api/schema"}  # the schema does not describe itself
+UNDESCRIBED = {
+    "/api/schema",  # the schema does not describe itself
+    "/log/checkpoint", "/log/tile/<tile:address>",  # as C2SP tlog-tiles describes them
+}  # fmt: skip
 ACKNOWLEDGE = {"If-Match": '"3"', "Idempotency-Key": "a-1"}
+ASKED = {"asks": "preservation", "legal_process": "mlat", "process_reference": "MLA-17"}
 
 Operation = tuple[str, str, dict[str, Any]]
 
@@ -82,10 +86,12 @@ class TestSchema:
         assert {described["operationId"] for _, _, described in operations(schema)} == {
             "acknowledge_referral",
             "collect_bundle",
+            "list_information_requests",
             "list_referrals",
             "metadata",
             "read_receipt",
             "read_referral",
+            "request_information",
             "token",
         }
 
@@ -169,6 +175,12 @@ class TestAnswers:
             headers = ACKNOWLEDGE | changes.pop("headers", {})
             return program.post(f"{here}/acknowledge", said | changes, headers=headers)
 
+        inquiries = f"{here}/information-requests"
+
+        def ask(**changes: Any) -> Any:
+            headers = {"If-Match": '"3"', "Idempotency-Key": f"b-{len(changes)}"}
+            return program.post(inquiries, ASKED | changes, headers=headers)
+
         tag = f'"{delivered.bundle.sha256}"'
         for method, path, status, reply in (
             ("get", LIST, 200, program.get(f"{LIST}?limit=1")),
@@ -183,6 +195,10 @@ class TestAnswers:
             ("get", f"{one}/bundle", 416, _part(program, here, "bytes=9999999-")),
             ("get", f"{one}/receipt", 409, program.get(f"{here}/receipt")),
             ("get", f"{one}/receipt", 200, _sealed() and program.get(f"{here}/receipt")),
+            ("post", f"{one}/information-requests", 403, ask(asks="watch")),
+            ("post", f"{one}/information-requests", 400, ask(classes=["SUB"])),
+            ("post", f"{one}/information-requests", 200, ask()),
+            ("get", f"{one}/information-requests", 200, program.get(inquiries)),
             ("post", f"{one}/acknowledge", 428, acknowledge(headers={"If-Match": "*"})),
             ("post", f"{one}/acknowledge", 412, acknowledge(headers={"If-Match": '"2"'})),
             ("post", f"{one}/acknowledge", 400, acknowledge(agency_reference="")),
@@ -267,10 +283,16 @@ class TestAnotherAgencysReferral:
         self, schema: dict[str, Any], program: Any, delivered: Referral
     ) -> None:
         checkpoints.seal_due()
-        said = {"agency_reference": "SZ-17", "receipt_sha256": delivered.bundle.sha256}
+        acknowledged = {"agency_reference": "SZ-17", "receipt_sha256": delivered.bundle.sha256}
         found = {
             (method, path): program.call(
-                method, path.format(id=delivered.pk), said, headers=ACKNOWLEDGE
+                method,
+                path.format(id=delivered.pk),
+                ASKED if path.endswith("requests") else acknowledged,
+                headers={
+                    "If-Match": f'"{Referral.objects.get().version}"',
+                    "Idempotency-Key": path[-20:],
+                },
             ).status_code
             for method, path, _ in operations(schema)
             if "{id}" in path

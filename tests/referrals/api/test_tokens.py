@@ -38,7 +38,7 @@ class TestMetadata:
         assert reply.json() == {
             "issuer": BASE,
             "token_endpoint": f"{BASE}/api/token",
-            "scopes_supported": ["referrals:read", "referrals:acknowledge"],
+            "scopes_supported": ["referrals:read", "referrals:acknowledge", "referrals:request"],
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
             "token_endpoint_auth_methods_supported": ["private_key_jwt"],
@@ -57,7 +57,7 @@ class TestPost:
         assert told == {
             "token_type": "DPoP",
             "expires_in": 300,
-            "scope": "referrals:acknowledge referrals:read",
+            "scope": "referrals:acknowledge referrals:read referrals:request",
         }
 
     def test_keeps_its_digest_alone_bound_to_key_and_client(
@@ -113,7 +113,8 @@ class TestPost:
     def test_gives_all_scopes_whatever_part_is_asked_for(self, program: Program) -> None:
         for asked in (None, "", "referrals:read", "referrals:read " * 2):
             reply = program.ask_token(scope=asked)
-            assert reply.json()["scope"] == "referrals:acknowledge referrals:read"
+            scopes = "referrals:acknowledge referrals:read referrals:request"
+            assert reply.json()["scope"] == scopes
 
     @pytest.mark.parametrize("asked", ["referrals:acknowledge", "admin", "referrals:read\0"])
     def test_refuses_to_promise_a_scope_that_the_client_lacks(

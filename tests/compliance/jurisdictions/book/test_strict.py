@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.jurisdictions.book import canonical, digest, parse, strict
+from compliance.jurisdictions.book import canonical, digest, joined, parse, strict
 
 LOADERS = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 LETTERS = st.text(
@@ -216,6 +216,17 @@ class TestCanonical:
     def test_refuses_a_number_that_json_cannot_write(self) -> None:
         with pytest.raises(ValueError, match="not JSON compliant"):
             canonical(math.nan)
+
+
+class TestJoined:
+    @given(
+        st.dictionaries(st.sampled_from("abcdef"), plain_data), st.sets(st.sampled_from("abcdef"))
+    )
+    def test_is_the_canonical_form_whichever_parts_are_written_already(
+        self, table: dict[str, Any], done: set[str]
+    ) -> None:
+        written = {name: canonical(table[name]).decode() for name in done & table.keys()}
+        assert joined(table, written) == canonical(table)
 
 
 class TestDigest:

@@ -10,17 +10,19 @@ from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest
 
-from compliance import overturnings, releases
+from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
-from compliance.admin.forms import Asking, Decision, LocalTime, Reasoned, Zoned
+from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
 from compliance.roles import Permission, User
-from referrals import agencies, clients, docket, filings, retractions
+from referrals import agencies, clients, docket, filings, inquiries, receipts
+from referrals.admin import undoing as undoing
 from referrals.models import (
     Acknowledgement,
     Agency,
     AgencyKey,
     Bundle,
+    InformationRequest,
     LiaisonClient,
     Referral,
     Retraction,
@@ -127,13 +129,36 @@ class Thumbprint(Asking):
     )
 
 
+class Reply(Read):
+    """What an agency is told about its request."""
+
+    reply = forms.CharField(
+        label="What the agency is told",
+        help_text="The agency reads these words. What it asks for never leaves through them.",
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+    )
+
+
+class Reference(Read):
+    """The number under which the agency keeps a referral; its own word is put before counsel."""
+
+    external_ref = forms.CharField(
+        label="External reference",
+        help_text="The number that the agency gave, such as the CAS number in South Africa.",
+        required=False,
+    )
+
+    def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(record, *args, **kwargs)
+        said = Acknowledgement.objects.filter(referral=record).first()
+        self.fields["external_ref"].initial = record.external_ref or (
+            said.agency_reference if said else ""
+        )
+
+
 def _in(*states: str) -> Callable[[Any, User], bool]:
     return lambda record, user: record.state in states
-
-
-def _unsigned(retraction: Retraction, user: User) -> bool:
-    is_open = retraction.state == retractions.State.PROPOSED
-    return is_open and overturnings.is_second(retraction.overturning, user)
 
 
 def _added_by_another(record: Any, user: User) -> bool:
@@ -166,6 +191,11 @@ class ReferralDesk(Desk):
             is_open=_in(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
+            "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
+            receipts.note_reference, "The external reference is on record.", Reference,
+            _in(*receipts.REFERENCED),
+        ),
+        Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
         ),
@@ -180,6 +210,7 @@ class ReferralDesk(Desk):
         obligation = record.obligation
         return {
             "obligation": obligation,
+            "wants_reference": docket.wants_reference(record),
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
             "release": law.classes(sorted(filings.released_classes(record))),
             "withhold": law.withheld(filings.withheld(record)),
@@ -188,37 +219,46 @@ class ReferralDesk(Desk):
             "retraction": Retraction.objects.filter(referral=record).first(),
             "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),
             "attempts": record.attempts.all(),
+            "inquiries": record.inquiries.all(),
             "acknowledgement": Acknowledgement.objects.filter(referral=record)
             .select_related("client")
             .first(),
         }
 
 
-@admin.register(Retraction)
-class RetractionDesk(Desk):
-    """Retractions: what each agency is to be told about an overturned finding."""
+@admin.register(InformationRequest)
+class InquiryDesk(Desk):
+    """What agencies ask about referrals of their own, under legal process."""
 
     seen_with = Permission.VIEW_MATTER
-    list_display = ("__str__", standing, at("due_at"), at("signed_at"), "signed_by")
-    list_filter = ("state", "agency")
-    list_select_related = ("overturning__finding", "agency", "signed_by")
-    search_fields = ("overturning__finding__reference__exact",)
-    search_help_text = "The whole number of the finding, such as F-7KQ4-M2XA."
+    called = "Requests of agencies"
+    list_display = ("number", "referral", "legal_process", standing, at("received_at"))
+    list_filter = ("state", "legal_process")
+    list_select_related = ("referral",)
+    search_fields = ("number__exact", "referral__number__exact")
+    search_help_text = "The whole number of a request or of a referral."
     shown = (
-        "overturning", "agency", "state", "due_at", "proposed_at", "signed_at", "signed_by",
-        "signed_because", "referral",
+        "referral", "state", "asks", "classes", "legal_process", "process_reference", "text",
+        "client", "received_at", "answered_at", "answered_by", "refused_at", "refused_by", "reply",
     )  # fmt: skip
     steps = (
         Step(
-            "sign", "Sign", Permission.SIGN_RETRACTION, retractions.sign,
-            "The retraction is signed. It is entered in the docket next.", Decision, _unsigned,
-            "The agency is told why it is taken back and what it is to destroy. No content goes.",
+            "answer", "Answer", Permission.ANSWER_REQUEST, inquiries.answer,
+            "The request is answered. The agency reads it over the API.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Say what becomes of it. The data itself goes by the legal process alone.",
+        ),
+        Step(
+            "refuse", "Refuse", Permission.ANSWER_REQUEST, inquiries.refuse,
+            "The request is refused. The agency reads why.", Reply,
+            _in(inquiries.State.RECEIVED),
+            "Refuse what is no request about this referral, such as an order to watch somebody.",
         ),
     )  # fmt: skip
 
-    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return what the agency reads, word for word."""
-        return {"notice": retractions.notice(record), "erase": law.classes(record.erase)}
+    def headline(self, record: Any) -> str:
+        """Return what stands over the page of a request."""
+        return f"Request {record} about referral {record.referral}"
 
 
 @admin.register(Agency)

@@ -21,8 +21,8 @@ def fill_in(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0011_overturnings"),
-        ("referrals", "0002_one_agency_answers_for_an_authority"),
+        ("compliance", "0014_overturnings"),
+        ("referrals", "0004_external_reference"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -1,0 +1,80 @@
+"""Witnesses: others who watch the log grow and sign what they saw (C2SP tlog-witness, v1.0.0).
+
+A witness cosigns a state only if it continues the one it cosigned before. So whoever rewrites the
+log, with its key even, does not get the same witness to sign again.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from compliance.audit import notes, outside
+from compliance.errors import Refused, Tampered
+
+_SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\n")
+Prove = Callable[[int, int], Sequence[bytes]]
+
+
+class Unwilling(Refused):
+    """The witness did not cosign."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """Somebody who cosigns: under which key, and where to ask."""
+
+    key: notes.Verifier
+    url: str
+
+    @property
+    def name(self) -> str:
+        """Return the name that the witness signs under."""
+        return self.key.name
+
+
+def policy() -> list[Witness]:
+    """Return the witnesses that the settings name. BadNote if a key is none."""
+    return [
+        Witness(notes.read_vkey(vkey, kind=notes.COSIGNATURE), url)
+        for vkey, url in settings.WITNESSES
+    ]
+
+
+def names() -> list[str]:
+    """Return the names of the witnesses whose cosignatures count."""
+    return [witness.name for witness in policy()]
+
+
+def ask(witness: Witness, note: str, size: int, *, seen: int, prove: Prove) -> str:
+    """Return the line in which the witness cosigns the `note` of a state of `size` entries.
+
+    `seen` is the size it cosigned last as far as we know, 0 if none. Raises Tampered if it saw
+    another log of this name, Unwilling if it refuses for any other reason, OSError if it is away.
+    """
+    status, told = _submit(witness, note, size, seen, prove)
+    known = _SIZE.fullmatch(told)
+    if status == 409 and known and int(known[1]) != seen:  # it says what it saw, so ask from there
+        if int(known[1]) > size:
+            raise Tampered(f"{witness.name} saw {known[1]} entries of this log. It has {size}.")
+        status, told = _submit(witness, note, size, int(known[1]), prove)
+    if status in (409, 422):
+        raise Tampered(f"{witness.name} saw another log of this name. Run verify_audit.")
+    if status != 200:
+        raise Unwilling(f"{witness.name} did not cosign: it answered {status}.")
+    try:
+        return notes.cosignature(note + told, witness.key)
+    except notes.BadNote as error:
+        raise Unwilling(f"What {witness.name} answered is no cosignature of it.") from error
+
+
+def _submit(witness: Witness, note: str, size: int, seen: int, prove: Prove) -> tuple[int, str]:
+    """Send one state (add-checkpoint), and return how it was answered."""
+    proof = prove(seen, size) if 0 < seen < size else []
+    steps = [base64.b64encode(step).decode() for step in proof]
+    body = "\n".join([f"old {seen}", *steps, "", note])
+    where = f"{witness.url.rstrip('/')}/add-checkpoint"
+    status, told = outside.post(where, body.encode(), "text/plain; charset=utf-8")
+    return status, told.decode(errors="replace")
