@@ -18,6 +18,7 @@ from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
+from compliance.transparency import TransparencyReport
 from compliance.vault.keys import FileKeyWrap
 from compliance.vault.uploads import Unclaimed
 
@@ -44,6 +45,7 @@ __all__ = [
     "RuleDocumentVersion",
     "Rung",
     "SubjectRequest",
+    "TransparencyReport",
     "Unclaimed",
     "User",
     "View",

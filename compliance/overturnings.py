@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
@@ -164,13 +163,6 @@ def unredressed() -> models.QuerySet[Overturning]:
     """Return what is signed while content is not reinstated or the user not told, oldest first."""
     open_yet = Q(reinstated_at__isnull=True) | Q(told_at__isnull=True)
     return Overturning.objects.filter(open_yet, signed_at__isnull=False).order_by("signed_at")
-
-
-def tally(start: datetime, stop: datetime) -> dict[str, int]:
-    """Return how many findings were overturned from `start` up to `stop`, by reason."""
-    signed = Overturning.objects.filter(signed_at__gte=start, signed_at__lt=stop)
-    counted = signed.order_by().values_list("reason").annotate(models.Count("pk"))
-    return dict.fromkeys(Reason.values, 0) | dict(counted)
 
 
 def is_second(overturning: Overturning, person: User) -> bool:

@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -95,6 +96,19 @@ def is_held(determination: Determination) -> bool:
         return _owed().filter(pk=determination.pk).exists()
     over = hold.kept_until is not None and hold.kept_until < timezone.now()
     return hold.state == State.PLACED and not over
+
+
+def silent_until(determination: Determination, silence: dict[str, Any]) -> datetime | None:
+    """Return when a silence of a signed matter is over, or was; None while nobody can tell.
+
+    One without an end lasts as long as the hold that counsel lifts, and for ever without a hold.
+    """
+    if silence["until"]:
+        return datetime.fromisoformat(silence["until"])
+    hold = Hold.objects.filter(determination=determination).first()
+    if hold is None or is_held(determination):
+        return None
+    return hold.released_at or hold.kept_until
 
 
 def because(determination: Determination) -> list[str]:

@@ -286,10 +286,8 @@ def _hushed(determination: Determination) -> list[Basis]:
 
 
 def _lasts(determination: Determination, silence: dict[str, Any]) -> bool:
-    """Tell whether a silence lasts: until its end, or as long as the hold that counsel lifts."""
-    if silence["until"] is None:
-        return preservation.is_held(determination)
-    return datetime.fromisoformat(silence["until"]) > timezone.now()
+    until = preservation.silent_until(determination, silence)
+    return until is None or until > timezone.now()
 
 
 def _cited(determination: Determination, record: str) -> Basis:

@@ -193,15 +193,6 @@ class TestUnredressed:
         assert not overturnings.unredressed().exists()
 
 
-class TestTally:
-    def test_counts_by_reason_and_period(self, signed: Determination, overturn: Overturn) -> None:
-        overturn(signed.finding, "duplicate")
-        later = timezone.now()
-        counted = overturnings.tally(NOW - timedelta(hours=1), later)
-        assert counted == dict.fromkeys(overturnings.Reason.values, 0) | {"duplicate": 1}
-        assert not any(overturnings.tally(later, later + timedelta(days=1)).values())
-
-
 class TestConstraints:
     @pytest.mark.parametrize(
         ("changes", "name"),

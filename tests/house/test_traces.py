@@ -75,6 +75,7 @@ COMMANDS = {
     "export_audit": "log.exported",
     "keygen": "nothing: it runs before there is a database; a use of each key is an event",
     "open_bundle": "nothing: an agency runs it, without a database",
+    "transparency_report": "transparencyreport.made, once: what it prints is public",
     "rulebook": "nothing: it reads the law, which is public, and takes no step",
     "verify_audit": "nothing: whoever checks the log may have no right to write it",
     "verify_receipt": "nothing: it runs without a database",

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0013_subject_requests"),
+        ("compliance", "0014_transparency_report"),
     ]
 
     operations = [
