@@ -40,5 +40,9 @@ class KeyUnusable(Refused):
     """The key is unknown, unconfirmed, expired or revoked."""
 
 
+class KeeperAway(Refused):
+    """Whoever keeps the keys does not answer now. Nothing is lost; it is tried again."""
+
+
 class Tampered(Refused):
     """Stored bytes or log entries do not match what was recorded about them."""

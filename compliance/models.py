@@ -19,7 +19,7 @@ from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
 from compliance.transparency import TransparencyReport
-from compliance.vault.keys import FileKeyWrap
+from compliance.vault.keys import FileKeyWrap, Kek
 from compliance.vault.uploads import Unclaimed
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "Finding",
     "Hold",
     "Item",
+    "Kek",
     "Obligation",
     "Overturning",
     "ProviderProfile",
@@ -65,6 +66,7 @@ audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
 audit.watch(Overturning)
+audit.watch(Kek)
 audit.watch(SubjectRequest, exclude=("identifiers",))
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

@@ -10,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from compliance import audit, lifecycle, roles
 from compliance.determinations import Determination, Obligation
-from compliance.errors import WrongState
+from compliance.errors import Malformed, Stale, WrongState
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 
@@ -73,6 +73,31 @@ def release(hold: Hold, *, because: str, by: User) -> Hold:
     """Release a hold, with the reason."""
     roles.require(by, Permission.RELEASE_HOLD)
     return lifecycle.advance(hold, State.RELEASED, because=because, by=by)
+
+
+@audit.attributed
+@transaction.atomic
+def extend(
+    hold: Hold, *, kept_until: datetime | None, because: str, version: int | None = None, by: User
+) -> Hold:
+    """Keep the matter longer: until a later instant, or, without one, until it is released.
+
+    Such as on an authority's letter (18 USC 2703(f)). Raises Malformed, Stale, or WrongState.
+    """
+    roles.require(by, Permission.RELEASE_HOLD)
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why it is kept longer.")
+    current = Hold.objects.select_for_update().get(pk=hold.pk)
+    if version not in (None, current.version):
+        raise Stale
+    if current.state != State.PLACED:
+        raise WrongState(f"The {current} is {current.state}; it cannot be extended.")
+    if current.kept_until is None or (kept_until and kept_until <= current.kept_until):
+        raise Malformed("An extension ends later than the hold that it extends.")
+    current.kept_until, current.version = kept_until, current.version + 1
+    current.save(update_fields=["kept_until", "version"])
+    audit.record("hold.extended", current, by=by, purpose=because.strip())
+    return current
 
 
 def place_due() -> int:

@@ -229,7 +229,8 @@ def _is_over(request: SubjectRequest) -> bool:
 def _about(request: SubjectRequest) -> Iterator[Finding]:
     """Yield every finding whose particulars name the person."""
     names = set(map(_plain, request.identifiers))
-    for finding in Finding.objects.exclude(state=findings.State.DISMISSED).iterator():
+    known = Finding.objects.exclude(state=findings.State.DISMISSED).only("state", "particulars")
+    for finding in known.iterator():
         told = (finding.particulars.get(each, {}).values() for each in NAMING)
         if names & {_plain(value) for values in told for value in values}:
             yield finding

@@ -4,6 +4,7 @@ from celery import shared_task
 
 from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
+from compliance.vault import keys
 
 
 @shared_task(name="compliance.take_in_due")
@@ -40,6 +41,18 @@ def sweep_due() -> None:
 def seal_log() -> None:
     """Seal the log."""
     checkpoints.seal_due()
+
+
+@shared_task(name="compliance.rewrap_due")
+def rewrap_due() -> None:
+    """Move what retired keys wrap."""
+    keys.rewrap_due()
+
+
+@shared_task(name="compliance.destroy_due")
+def destroy_due() -> None:
+    """Destroy the keys that wrap nothing any more."""
+    keys.destroy_due()
 
 
 @shared_task(name="compliance.cosign_due")

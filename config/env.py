@@ -1,5 +1,6 @@
 """Environment: one variable read in one way, failing loudly with its name and the form it wants."""
 
+import json
 import os
 import re
 import secrets
@@ -73,6 +74,17 @@ def cache(name: str) -> dict[str, str]:
     where = _matching(name, "", r"(locmem://|rediss?://\S+)?", wanted)
     kind = "redis.RedisCache" if where.startswith("redis") else "locmem.LocMemCache"
     return {"BACKEND": f"django.core.cache.backends.{kind}", "LOCATION": where}
+
+
+def table(name: str, default: str) -> dict[str, dict[str, object]]:
+    """Return the variable `name`, a JSON object whose values are objects, in their order."""
+    try:
+        found = json.loads(text(name, default))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise ImproperlyConfigured(f"{name} wants a JSON object of objects, such as {default}.")
+    return found
 
 
 BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([\w./-]*))?", re.ASCII)

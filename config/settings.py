@@ -15,7 +15,7 @@ STORAGE = env.storage("DUTYLINE_STORAGE", STATE_DIR / "evidence")  # directory o
 ENVIRONMENT = env.choice("DUTYLINE_ENVIRONMENT", ("development", "production"))  # or production
 SECRET_KEY = env.secret("DUTYLINE_SECRET_KEY", STATE_DIR / "secret-key")  # signs sessions
 KEYS_DIR = Path(env.text("DUTYLINE_KEYS_DIR", str(STATE_DIR / "keys")))  # keys of log and vault
-KEY_PROVIDERS = env.words("DUTYLINE_KEY_PROVIDERS", "local")  # who wraps file keys
+KEY_PROVIDERS = env.table("DUTYLINE_KEY_PROVIDERS", '{"local": {}}')  # who wraps file keys, as JSON
 DATABASE = env.database("DUTYLINE_DATABASE_URL", STATE_DIR / "dutyline.sqlite3")  # where rows live
 BROKER_URL = env.broker("DUTYLINE_BROKER_URL")  # amqp://…; empty: the worker runs in process
 CACHE = env.cache("DUTYLINE_CACHE_URL")  # redis://… shared by all processes; empty: locmem://
@@ -30,8 +30,6 @@ TIMESTAMP_URL = env.link("DUTYLINE_TIMESTAMP_URL")  # authority that stamps the 
 TIMESTAMP_ROOTS = env.text("DUTYLINE_TIMESTAMP_ROOTS", "")  # PEM file: its certificates we trust
 UPLOAD_LIMIT = env.count("DUTYLINE_UPLOAD_LIMIT", 4 * 2**30)  # bytes of one item of evidence
 
-if KEY_PROVIDERS != ["local"]:
-    raise ImproperlyConfigured("DUTYLINE_KEY_PROVIDERS knows one provider: local.")
 if len(WITNESSES) < WITNESS_QUORUM:
     raise ImproperlyConfigured("DUTYLINE_WITNESS_QUORUM wants no more than there are witnesses.")
 if TIMESTAMP_URL and not Path(TIMESTAMP_ROOTS).is_file():

@@ -1,93 +1,71 @@
-"""Keys: one file key per item, wrapped by a key-encryption key that a provider keeps."""
+"""Keys: one file key per item, wrapped by the key-encryption key of a retention period."""
 
-import base64
-import json
 import os
 import uuid
-from contextlib import suppress
-from pathlib import Path
-from typing import Protocol
+from datetime import timedelta
+from typing import Any
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from django.conf import settings
-from django.db import models
+from django.db import models, transaction
 from django.utils import timezone
 
-from compliance.errors import KeyUnusable
+from compliance import audit, lifecycle
+from compliance.errors import KeyUnusable, Stale
+from compliance.lifecycle import stamped
+from compliance.vault import providers
+from compliance.vault.providers import Context, KeyProvider
+from compliance.vault.providers.local import make_secret as make_secret
 
 FILE_KEY = 16  # bytes (age v1)
-KEK = 32  # bytes (AES-256)
+BATCH = 500  # wraps of one transaction
+# How long a key outlives its last wrap here: a backup of the database may still need it.
+GRACE = timedelta(days=30)
 
 
-class KeyProvider(Protocol):
-    """Whoever keeps the key-encryption keys: a file, a cloud service, a hardware module."""
+class State(models.TextChoices):
+    """The last thing that happened to a key-encryption key."""
 
-    id: str
-
-    def wrap(self, key_id: str, dek: bytes, context: dict[str, str]) -> bytes:
-        """Return `dek` sealed under `key_id`, bound to `context`."""
-        ...
-
-    def unwrap(self, key_id: str, blob: bytes, context: dict[str, str]) -> bytes:
-        """Return what `wrap` sealed, or raise KeyUnusable."""
-        ...
+    MADE = "made"
+    RETIRED = "retired"
+    DESTROYED = "destroyed"
 
 
-class LocalProvider:
-    """Key-encryption keys in files of mode 0600, one per retention period (a year)."""
+class Kek(models.Model):
+    """A key-encryption key: whose evidence it wraps, who keeps it, and whether it is there still.
 
-    id = "local"
+    A period is the year in which items arrive. When it ends the key is destroyed, and with it
+    every wrap in every backup. A retired key wraps nothing new.
+    """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    State = State
+    MOVES = {State.MADE: (State.RETIRED, State.DESTROYED), State.RETIRED: (State.DESTROYED,)}
 
-    def wrap(self, key_id: str, dek: bytes, context: dict[str, str]) -> bytes:
-        """Return nonce (12 bytes) and AES-256-GCM ciphertext."""
-        nonce = os.urandom(12)
-        return nonce + AESGCM(self._key(key_id, make=True)).encrypt(nonce, dek, _bound(context))
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    provider = models.CharField(max_length=20)
+    key_id = models.CharField(max_length=40)
+    period = models.CharField(max_length=10)
+    state = models.CharField(max_length=12, choices=State, default=State.MADE)
+    version = models.PositiveIntegerField(default=1)
+    made_at = models.DateTimeField(default=timezone.now)
+    retired_at = models.DateTimeField(null=True)
+    destroyed_at = models.DateTimeField(null=True)
 
-    def unwrap(self, key_id: str, blob: bytes, context: dict[str, str]) -> bytes:
-        """Return the key inside `blob`; another item's context or a changed byte is refused."""
-        try:
-            return AESGCM(self._key(key_id)).decrypt(blob[:12], blob[12:], _bound(context))
-        except (InvalidTag, ValueError) as error:  # a ValueError: too short to hold a nonce
-            raise KeyUnusable("A wrapped key does not open under its key and context.") from error
+    class Meta:
+        default_permissions = ["view"]
+        verbose_name = "key-encryption key"
+        ordering = ["-made_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "key_id"], name="kek_made_once"),
+            models.UniqueConstraint(
+                fields=["provider", "period"],
+                condition=models.Q(state=State.MADE),
+                name="kek_one_in_use_of_a_period",
+            ),
+            stamped("kek", State.RETIRED, by=False),
+            stamped("kek", State.DESTROYED, by=False),
+        ]
 
-    def _key(self, key_id: str, *, make: bool = False) -> bytes:
-        path = self.folder / f"kek-{key_id}"
-        if make and not path.exists():
-            make_secret(path, os.urandom(KEK))
-        try:
-            key = base64.b64decode(path.read_bytes(), validate=True)
-        except OSError as error:
-            raise KeyUnusable(f"The key-encryption key {key_id} cannot be read.") from error
-        except ValueError:
-            key = b""
-        if len(key) != KEK:
-            raise KeyUnusable(f"The key-encryption key {key_id} is not base64 of {KEK} bytes.")
-        return key
-
-
-def make_secret(path: Path, secret: bytes) -> None:
-    """Write a secret in base64, mode 0600, to stay; if somebody else was faster, theirs stays."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(base64.b64encode(secret))
-        file.flush()
-        os.fsync(file.fileno())
-    with suppress(FileExistsError):
-        os.link(draft, path)
-    draft.unlink()
-    # The name too must outlive a power failure: what is wrapped under a lost key is lost.
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
-
-
-def _bound(context: dict[str, str]) -> bytes:
-    return json.dumps(context, sort_keys=True, separators=(",", ":")).encode("ascii")
+    def __str__(self) -> str:
+        return f"key {self.key_id} of {self.provider}"
 
 
 class FileKeyWrap(models.Model):
@@ -100,14 +78,10 @@ class FileKeyWrap(models.Model):
 
     class Meta:
         default_permissions = ["view"]
+        indexes = [models.Index(fields=["provider", "key_id", "id"], name="wrap_by_kek")]
 
     def __str__(self) -> str:
         return f"wrap {self.pk}"
-
-
-def provider() -> KeyProvider:
-    """Return the provider that the settings name."""
-    return LocalProvider(settings.KEYS_DIR)
 
 
 def new_file_key() -> bytes:
@@ -120,22 +94,35 @@ def new_seed() -> bytes:
     return os.urandom(32)
 
 
+def current(period: str = "") -> Kek:
+    """Return the key in use of a period, or of this year; it is made where there is none.
+
+    The provider that the settings name first keeps it.
+    """
+    period = period or f"{timezone.now().year}"
+    kind = providers.first()
+    known = Kek.objects.filter(provider=kind, period=period)
+    return known.filter(state=State.MADE).first() or _make(kind, period, known.count() + 1)
+
+
 def keep(subject: uuid.UUID, file_key: bytes) -> FileKeyWrap:
     """Wrap the file key of `subject` under the key of this year and put it on record."""
-    keeper, key_id = provider(), f"{timezone.now().year}"
-    if earlier := FileKeyWrap.objects.filter(provider=keeper.id, key_id=key_id).first():
-        # A new key under the name of a lost one would hide the loss: it must open what it closed.
-        _unwrapped(keeper, earlier)
-    blob = keeper.wrap(key_id, file_key, _context(subject, key_id))
-    return FileKeyWrap.objects.create(subject=subject, provider=keeper.id, key_id=key_id, blob=blob)
+    kek = current()
+    open_one(kek)  # another key under the name of a lost one would hide the loss
+    blob = providers.named(kek.provider).wrap(file_key, _context(subject, kek.key_id))
+    with transaction.atomic():
+        _require_in_use(kek)
+        return FileKeyWrap.objects.create(
+            subject=subject, provider=kek.provider, key_id=kek.key_id, blob=blob
+        )
 
 
 def file_key(subject: uuid.UUID) -> bytes:
-    """Return the file key of `subject`, or raise KeyUnusable."""
+    """Return the file key of `subject`, or raise KeyUnusable or KeeperAway."""
     wrap = FileKeyWrap.objects.filter(subject=subject).first()
     if wrap is None:
         raise KeyUnusable("There is no key for this item.")
-    return _unwrapped(provider(), wrap)
+    return _unwrapped(wrap)
 
 
 def forget(subject: uuid.UUID) -> None:
@@ -144,9 +131,100 @@ def forget(subject: uuid.UUID) -> None:
         wrap.delete()
 
 
-def _unwrapped(keeper: KeyProvider, wrap: FileKeyWrap) -> bytes:
-    return keeper.unwrap(wrap.key_id, bytes(wrap.blob), _context(wrap.subject, wrap.key_id))
+def open_one(kek: Kek) -> None:
+    """Open the oldest wrap under a key, or refuse: it must open what it closed."""
+    if earliest := wraps(kek).first():
+        _unwrapped(earliest)
 
 
-def _context(subject: uuid.UUID, key_id: str) -> dict[str, str]:
-    return {"item": str(subject), "kek": key_id, "v": "1"}
+def wraps(kek: Kek) -> models.QuerySet[FileKeyWrap]:
+    """Return what is wrapped under a key, oldest first."""
+    return FileKeyWrap.objects.filter(provider=kek.provider, key_id=kek.key_id).order_by("pk")
+
+
+@transaction.atomic
+def retire(kek: Kek) -> Kek:
+    """Retire a key. What it wraps moves to its successor next, payloads are not touched."""
+    return lifecycle.advance(kek, State.RETIRED, by=None)
+
+
+def rewrap_due() -> int:
+    """Move what retired keys wrap to the key in use of their period, a batch at a time."""
+    return lifecycle.pull("rewrap", moving(), _move, prepare=_rewrapped, named=_batch)
+
+
+def moving() -> models.QuerySet[Kek]:
+    """Return the retired keys that still wrap something, each with the `next` wrap to move."""
+    of_it = FileKeyWrap.objects.filter(
+        provider=models.OuterRef("provider"), key_id=models.OuterRef("key_id")
+    )
+    first = models.Subquery(of_it.order_by("pk").values("pk")[:1])
+    return Kek.objects.filter(state=State.RETIRED).annotate(next=first).exclude(next=None)
+
+
+def destroy_due(*, grace: timedelta = GRACE) -> int:
+    """Destroy the retired keys that have wrapped nothing for as long as `grace`."""
+    over = Kek.objects.filter(state=State.RETIRED, retired_at__lte=timezone.now() - grace)
+    empty = over.exclude(pk__in=moving().values("pk"))
+    return lifecycle.pull("destroy", empty, _mark_destroyed, prepare=destroy)
+
+
+def destroy(kek: Kek) -> None:
+    """Have the provider destroy a key, for good. What it wraps is noise from here on."""
+    providers.named(kek.provider).destroy(kek.key_id)
+
+
+def _make(kind: str, period: str, generation: int) -> Kek:
+    key_id = period if generation == 1 else f"{period}-{generation}"
+    providers.named(kind).make(key_id)
+    kek, _ = Kek.objects.get_or_create(provider=kind, key_id=key_id, defaults={"period": period})
+    return kek
+
+
+def _require_in_use(kek: Kek) -> None:
+    """Lock a key until the transaction ends, or refuse: it was retired while it was used."""
+    if not Kek.objects.select_for_update().filter(pk=kek.pk, state=State.MADE).exists():
+        raise Stale(f"The {kek} was retired meanwhile. Try again.")
+
+
+def _batch(kek: Any) -> str:
+    """Name a batch by where it begins, so that each is done once."""
+    return f"{kek.pk}:{kek.next}"
+
+
+def _rewrapped(kek: Kek) -> tuple[Kek, dict[int, bytes]]:
+    """Return the successor of a key, and the next wraps under it, by their ids."""
+    heir = current(kek.period)
+    return heir, {wrap.pk: _moved(wrap, heir) for wrap in wraps(kek)[:BATCH]}
+
+
+def _moved(wrap: FileKeyWrap, heir: Kek) -> bytes:
+    was, now = (_context(wrap.subject, key_id) for key_id in (wrap.key_id, heir.key_id))
+    keeper = providers.named(heir.provider)
+    if wrap.provider == heir.provider:
+        return keeper.rewrap(bytes(wrap.blob), was, now)
+    return keeper.wrap(_unwrapped(wrap), now)
+
+
+def _move(kek: Kek, ready: tuple[Kek, dict[int, bytes]]) -> None:
+    """Put a batch under the successor, unless it is gone by now, and say so in one event."""
+    heir, blobs = ready
+    _require_in_use(heir)
+    batch = list(wraps(kek).select_for_update().filter(pk__in=blobs))
+    for wrap in batch:
+        wrap.provider, wrap.key_id, wrap.blob = heir.provider, heir.key_id, blobs[wrap.pk]
+    FileKeyWrap.objects.bulk_update(batch, ["provider", "key_id", "blob"])
+    audit.record("kek.rewrapped", kek, by=None, heir=heir.pk, wraps=len(batch))
+
+
+def _mark_destroyed(kek: Kek, _: None) -> None:
+    lifecycle.advance(kek, State.DESTROYED, by=None)
+
+
+def _unwrapped(wrap: FileKeyWrap) -> bytes:
+    keeper: KeyProvider = providers.named(wrap.provider)
+    return keeper.unwrap(bytes(wrap.blob), _context(wrap.subject, wrap.key_id))
+
+
+def _context(subject: uuid.UUID, key_id: str) -> Context:
+    return Context(str(subject), key_id)

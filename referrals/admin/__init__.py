@@ -14,6 +14,7 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
+from compliance.models import Hold
 from compliance.roles import Permission, User
 from referrals import agencies, clients, docket, filings, inquiries, receipts
 from referrals.admin import undoing as undoing
@@ -259,6 +260,11 @@ class InquiryDesk(Desk):
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a request."""
         return f"Request {record} about referral {record.referral}"
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return the hold that a letter may ask to be extended."""
+        asked = record.referral.obligation.determination
+        return {"hold": Hold.objects.filter(determination=asked).first()}
 
 
 @admin.register(Agency)

@@ -21,7 +21,7 @@ def fill_in(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0015_overturnings"),
+        ("compliance", "0016_overturnings"),
         ("referrals", "0004_external_reference"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core import checks
@@ -10,12 +11,15 @@ from django.db import connection
 from compliance.audit import checkpoints, timestamps
 from compliance.checks import (
     anchors_can_be_checked,
+    key_providers_are_at_hand,
     keys_are_private,
+    keys_in_use_open,
     production_is_meant,
     roles_are_complete,
 )
+from compliance.errors import KeeperAway
 from compliance.roles import ROLES, Role
-from compliance.vault import keys
+from compliance.vault import keys, providers
 
 
 class TestRolesAreComplete:
@@ -31,7 +35,7 @@ class TestRolesAreComplete:
 
 class TestKeysArePrivate:
     def test_holds_for_all_that_we_make(self, settings: Any, finding: object) -> None:
-        keys.provider().wrap("2026", bytes(16), {})
+        providers.named("local").make("2026")
         checkpoints.seal_due()
         assert {path.name for path in settings.KEYS_DIR.iterdir()} == {
             "kek-2026", "log-signing-key", "log-head",
@@ -62,6 +66,61 @@ class TestKeysArePrivate:
         assert keys_are_private() == []
 
 
+class TestKeyProvidersAreAtHand:
+    @pytest.mark.parametrize(
+        ("named", "told"),
+        [
+            ({"local": {}}, []),
+            ({}, ["names nobody who can unwrap"]),
+            ({"local": {"folder": ""}}, ["local takes texts called folder"]),
+            ({"local": {}, "gcp": {}}, ["knows local, aws, vault, pkcs11, but not gcp"]),
+        ],
+    )
+    def test_says_what_is_wrong_with_the_settings(
+        self, monkeypatch: pytest.MonkeyPatch, named: dict[str, Any], told: list[str]
+    ) -> None:
+        monkeypatch.setattr("django.conf.settings.KEY_PROVIDERS", named)
+        found = key_providers_are_at_hand()
+        assert [each.id for each in found] == ["dutyline.E003"] * len(told)
+        assert all(part in each.msg for each, part in zip(found, told, strict=True))
+
+    def test_names_a_file_that_cannot_be_read(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        pytest.importorskip("hvac", reason="hvac is not installed")
+        named = {"vault": {"url": "http://127.0.0.1:9", "token_file": str(tmp_path / "no")}}
+        monkeypatch.setattr("django.conf.settings.KEY_PROVIDERS", named)
+        (error,) = key_providers_are_at_hand()
+        assert error.msg == "DUTYLINE_KEY_PROVIDERS: the token_file of vault cannot be read."
+
+
+@pytest.mark.usefixtures("db", "worker")
+class TestKeysInUseOpen:
+    def test_holds_while_every_key_opens_what_it_wrapped(self) -> None:
+        keys.keep(UUID(int=7), bytes(16))
+        assert keys_in_use_open(databases=["default"]) == []
+
+    def test_names_a_key_that_is_lost(self, settings: Any) -> None:
+        wrap = keys.keep(UUID(int=7), bytes(16))
+        (settings.KEYS_DIR / f"kek-{wrap.key_id}").unlink()
+        (error,) = keys_in_use_open(databases=["default"])
+        assert error.id == "dutyline.E004"
+        assert error.msg.startswith(f"The key {wrap.key_id} of local is lost: ")
+
+    def test_only_warns_of_a_keeper_that_is_away(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        keys.keep(UUID(int=7), bytes(16))
+
+        def away(kek: object) -> None:
+            raise KeeperAway
+
+        monkeypatch.setattr(keys, "open_one", away)
+        (warning,) = keys_in_use_open(databases=["default"])
+        assert (warning.id, warning.is_serious()) == ("dutyline.W004", False)
+
+    def test_asks_no_database_that_it_was_not_given(self) -> None:
+        assert keys_in_use_open(databases=None) == []
+
+
 class TestAnchorsCanBeChecked:
     def test_says_nothing_where_nobody_is_named(self) -> None:
         assert anchors_can_be_checked() == []
@@ -77,7 +136,7 @@ class TestAnchorsCanBeChecked:
     def test_names_the_package_that_time_stamps_want(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch, package: str, told: set[str]
     ) -> None:
-        settings.TIMESTAMP_URL = "https://stamps.example.org"
+        settings.TIMESTAMP_ROOTS = "roots.pem"
         monkeypatch.setattr(timestamps, "PACKAGE", package)
         assert {each.id for each in anchors_can_be_checked()} == told
 

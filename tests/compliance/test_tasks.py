@@ -1,5 +1,7 @@
 """Tasks: the doorbell of compliance's rooms; a doubled ring does nothing twice."""
 
+from uuid import UUID
+
 import pytest
 from django.utils import timezone
 
@@ -13,6 +15,8 @@ from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import User
+from compliance.vault import keys
+from compliance.vault.keys import Kek
 from compliance.vault.uploads import Unclaimed
 
 
@@ -58,6 +62,21 @@ class TestSweepDue:
         tasks.sweep_due()
         assert not Unclaimed.objects.exists()
         assert AuditEntry.objects.filter(event="upload.swept").count() == 1
+
+
+@pytest.mark.usefixtures("worker", "db")
+class TestRewrapDueAndDestroyDue:
+    def test_move_what_a_retired_key_wraps_and_end_it_in_time(self) -> None:
+        keys.keep(UUID(int=7), bytes(16))
+        old = keys.retire(keys.current())
+        for ring in (tasks.rewrap_due, tasks.rewrap_due, tasks.destroy_due):
+            ring()
+        old.refresh_from_db()
+        assert (old.state, keys.wraps(old).count()) == ("retired", 0)
+        Kek.objects.filter(pk=old.pk).update(retired_at=timezone.now() - keys.GRACE)
+        tasks.destroy_due()
+        old.refresh_from_db()
+        assert old.state == "destroyed"
 
 
 class TestSealLog:

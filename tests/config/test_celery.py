@@ -14,6 +14,7 @@ import compliance.tasks
 import referrals.tasks
 from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
+from compliance.vault import keys
 from config.celery import BELLS, app
 from referrals import bundles, clients, delivery, docket, retractions
 
@@ -24,6 +25,8 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.place_due": (preservation, "place_due"),
     "compliance.weigh_due": (requests, "weigh_due"),
     "compliance.sweep_due": (evidence, "sweep_due"),
+    "compliance.rewrap_due": (keys, "rewrap_due"),
+    "compliance.destroy_due": (keys, "destroy_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
     "compliance.cosign_due": (anchors, "cosign_due"),
     "compliance.stamp_due": (anchors, "stamp_due"),
@@ -34,12 +37,17 @@ CALLS: dict[str, tuple[Any, str]] = {
     "referrals.sweep_due": (clients, "sweep_due"),
 }
 HOURLY = {
+    "compliance.destroy_due",
     "compliance.stamp_due",
     "compliance.sweep_due",
     "compliance.weigh_due",
     "referrals.sweep_due",
 }
-QUEUES = {"compliance.seal_log": "default", "compliance.cosign_due": "bulk"}
+QUEUES = {
+    "compliance.seal_log": "default",
+    "compliance.cosign_due": "bulk",
+    "compliance.rewrap_due": "bulk",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -322,3 +322,18 @@ class TestDatabase:
         assert str(refused.value) == (
             f"{NAME} wants sqlite:///PATH or postgresql://USER:PASSWORD@HOST:PORT/NAME."
         )
+
+
+class TestTable:
+    def test_is_an_object_of_objects_in_the_order_as_written(self, put: Set) -> None:
+        assert env.table(NAME, '{"a": {}}') == {"a": {}}
+        put('{"b": {"c": "d"}, "a": {}}')
+        assert list(env.table(NAME, "{}").items()) == [("b", {"c": "d"}), ("a", {})]
+
+    @pytest.mark.parametrize("value", ["", "local", "[]", '{"a": 1}', "[" * 100_000])
+    def test_refuses_anything_else_without_repeating_it(self, put: Set, value: str) -> None:
+        put(value)
+        with pytest.raises(ImproperlyConfigured) as caught:
+            env.table(NAME, '{"a": {}}')
+        told = f'{NAME} wants a JSON object of objects, such as {{"a": {{}}}}.'
+        assert str(caught.value) == told

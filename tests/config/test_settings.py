@@ -88,7 +88,7 @@ class TestVariables:
         ("name", "value", "wanted"),
         [
             ("DUTYLINE_ENVIRONMENT", "prod", "wants one of development, production"),
-            ("DUTYLINE_KEY_PROVIDERS", "local,aws", "knows one provider: local"),
+            ("DUTYLINE_KEY_PROVIDERS", "local,aws", "wants a JSON object of objects"),
             ("DUTYLINE_STORAGE", "gs://bucket", "wants a directory or s3://BUCKET/PREFIX"),
             ("DUTYLINE_STORAGE", "s3://b/x", "wants a directory or s3://BUCKET/PREFIX"),
             ("DUTYLINE_STORAGE", "", "wants a directory or s3://BUCKET/PREFIX"),

@@ -41,6 +41,9 @@ def settings() -> str:
     for name, default, meaning in LINE.findall(source):
         if default.startswith("("):  # a choice, whose first is the default
             default = default.split(",")[0]
+        if default.startswith("'"):  # JSON, shown as it is
+            parts.append(f"| `{name}` | `{default[1:-1]}` | {meaning} |")
+            continue
         shown = re.sub(r'["()]|^str', "", default.replace("BASE_DIR / ", "")) or "empty"
         parts.append(f"| `{name}` | {shown} | {meaning} |")
     return "\n".join(parts) + "\n"

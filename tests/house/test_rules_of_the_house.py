@@ -30,7 +30,7 @@ VERBS = {
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/overturnings.py": ["propose", "sign", "decline", "reinstate", "tell"],
-    "compliance/preservation.py": ["release"],
+    "compliance/preservation.py": ["extend", "release"],
     "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
     "referrals/agencies.py": [
@@ -53,6 +53,7 @@ UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
     "referrals/clients.py": "expired tokens and answers are swept",
+    "compliance/vault/keys.py": "wraps move in batches, each under an event that counts them",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",
     "compliance/audit/entries.py": "names the methods in order to refuse them",

@@ -73,7 +73,8 @@ COMMANDS = {
     "work": "the events of every room",
     "up": "the events of desk and worker, which it runs",
     "export_audit": "log.exported",
-    "keygen": "nothing: it runs before there is a database; a use of each key is an event",
+    "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
+    "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
     "transparency_report": "transparencyreport.made, once: what it prints is public",
     "rulebook": "nothing: it reads the law, which is public, and takes no step",
@@ -95,6 +96,8 @@ WORK = {
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
     "evidence.sweep_due": "",  # what no record ever named
+    "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
+    "keys.destroy_due": "",  # kek.destroyed: the same
 }
 DESKS = [desk for desk in admin.site._registry.values() if isinstance(desk, Desk)]
 OBJECT = r"[a-z]+\.[a-z]+:(?:\d+|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"

@@ -3,10 +3,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from compliance.audit import signing
+from compliance.audit.context import acting
 from compliance.vault import keys
+from compliance.vault.keys import Kek
 from referrals import bundles
 from referrals.management.commands import work
 
@@ -19,18 +20,18 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Make what is missing; print what may be handed to anybody."""
         with work.said_in_one_line():
-            make_missing()
+            kek = make_missing()
             vkey, signers = signing.vkey(), bundles.allowed_signers().rstrip("\n")
         self.stdout.write(f"Key of the log, for whoever checks receipts (log.vkey):\n{vkey}")
         self.stdout.write(
             f"Key of the service, for whoever opens bundles (allowed_signers):\n{signers}"
         )
-        self.stdout.write(f"The vault has its key for {timezone.now().year}.")
+        self.stdout.write(f"The vault has its {kek}.")
 
 
-def make_missing() -> None:
+def make_missing() -> Kek:
     """Make the log's, the service's and this year's vault key; what is there stays."""
     signing.ensure_key()
     bundles.service_key()
-    # A vault key comes into being when something is wrapped under it; this wrap is thrown away.
-    keys.provider().wrap(f"{timezone.now().year}", keys.new_file_key(), {})
+    with acting("command:keygen"):
+        return keys.current()

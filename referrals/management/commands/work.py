@@ -20,6 +20,7 @@ from compliance import (
 )
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
+from compliance.vault import keys
 from referrals import bundles, clients, delivery, docket, retractions
 
 PAUSE = 1.0  # seconds between two passes that found nothing
@@ -33,6 +34,8 @@ ROOMS = (
     retractions.retract_due,
     bundles.seal_due,
     delivery.deliver_due,
+    keys.rewrap_due,
+    keys.destroy_due,
     clients.sweep_due,
     evidence.sweep_due,
     checkpoints.seal_due,

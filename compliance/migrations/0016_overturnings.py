@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0014_transparency_report"),
+        ("compliance", "0015_key_encryption_keys"),
     ]
 
     operations = [
