@@ -26,7 +26,7 @@ from compliance.roles import Permission, User
 from config import undoing
 from config.piles import COUNTED, SHOWN, Pile, Row, ago, page_of, pile_of, share_of, when
 from referrals import agencies, docket, inquiries
-from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
+from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral, Route
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
@@ -42,7 +42,7 @@ GROUPS = {
         "InformationRequest",
         "SubjectRequest",
     ),
-    "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
+    "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry"),
 }
@@ -256,6 +256,7 @@ def _to_approve(user: User) -> Pile:
             "added",
             "Client {0} of {0.agency}",
         ),
+        (Route.objects.filter(**added).select_related("agency"), "added", "Route {0}"),
     ]
     rows = [
         (getattr(each, f"{done}_at"), _approval(words.format(each), each, done, user))

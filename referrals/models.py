@@ -9,6 +9,7 @@ from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
 from referrals.retractions import Retraction
+from referrals.routes import Route
 
 __all__ = [
     "AccessToken",
@@ -21,6 +22,7 @@ __all__ = [
     "LiaisonClient",
     "Referral",
     "Retraction",
+    "Route",
     "SealedHeader",
     "SeenOnce",
     "StoredReply",
@@ -30,6 +32,7 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
+audit.watch(Route, exclude=("address",))
 audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))

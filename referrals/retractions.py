@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.db import models, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from compliance import audit, facts, lifecycle, overturnings, roles
@@ -126,10 +126,8 @@ def retract_due() -> int:
 
 def taken_back(finding: Finding, agency: Agency) -> list[Referral]:
     """Return every version that an agency got of an overturned finding, oldest first."""
-    got = docket.of_overturned().filter(
-        agency=agency, state__in=docket.GOT, obligation__determination__finding=finding
-    )
-    return list(got.order_by("delivered_at", "id"))
+    got = _got().filter(agency=agency, obligation__determination__finding=finding)
+    return list(got.order_by("entered_at", "id"))
 
 
 def notice(retraction: Retraction) -> dict[str, Any]:
@@ -157,8 +155,16 @@ def _untold() -> QuerySet[Referral]:
         agency=OuterRef("agency"),
         overturning__finding=OuterRef("obligation__determination__finding"),
     )
-    got = docket.of_overturned().filter(state__in=docket.GOT)
-    return got.filter(~Exists(told)).order_by(F("delivered_at"))
+    return _got().filter(~Exists(told)).order_by("entered_at", "id")
+
+
+def _got() -> QuerySet[Referral]:
+    """Return what agencies got of overturned findings, or may have got.
+
+    What was handed to a route and withdrawn before the route confirmed may have arrived.
+    """
+    pushed = Q(state=docket.State.WITHDRAWN, attempts__route__isnull=False)
+    return docket.of_overturned().filter(Q(state__in=docket.GOT) | pushed).distinct()
 
 
 def _held(finding: Finding, got: list[Referral]) -> list[str]:

@@ -24,7 +24,7 @@ from compliance.lifecycle import Work
 from compliance.models import Hold
 from compliance.roles import User
 from compliance.vault import age
-from referrals import bundles, delivery, docket
+from referrals import bundles, delivery, docket, routes
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.channels.pickup import Pickup
 from referrals.docket import FilingType, Referral
@@ -53,7 +53,7 @@ def over(monkeypatch: pytest.MonkeyPatch) -> Callable[[Line], Line]:
     """Deliver over a line."""
 
     def put(line: Line) -> Line:
-        monkeypatch.setattr(delivery, "CHANNEL", line)
+        monkeypatch.setattr(routes, "channel", lambda route, sign: line)
         return line
 
     return put

@@ -28,7 +28,7 @@ from compliance.lifecycle import Work
 from compliance.models import ProviderProfile
 from compliance.overturnings import Overturning
 from compliance.roles import User
-from referrals import bundles, delivery, docket, receipts, retractions
+from referrals import bundles, delivery, docket, receipts, retractions, routes
 from referrals.agencies import Agency
 from referrals.channels import DeliveryFailed
 from referrals.channels.pickup import Pickup
@@ -298,7 +298,7 @@ def test_leads_to_no_agency_without_two_people_and_counsel_and_leaves_nothing_st
     profile: ProviderProfile, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     channel = Wavering()
-    monkeypatch.setattr(delivery, "CHANNEL", channel)
+    monkeypatch.setattr(routes, "channel", lambda route, sign: channel)
     Paths.people, Paths.lee, Paths.channel = [ana, ben, carla, dora], lee, channel
     with acting("system:worker"):
         run_state_machine_as_test(

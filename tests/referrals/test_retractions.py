@@ -19,7 +19,7 @@ from compliance.lifecycle import Work
 from compliance.overturnings import Overturning
 from compliance.roles import Role, User
 from compliance.vault import age
-from referrals import agencies, bundles, delivery, docket, receipts, retractions
+from referrals import agencies, bundles, delivery, docket, receipts, retractions, routes
 from referrals.agencies import Agency, AgencyKey
 from referrals.bundles import Bundle, SealedHeader
 from referrals.channels import DeliveryFailed, Parcel
@@ -141,6 +141,22 @@ class TestRetractDue:
         assert not Retraction.objects.exists()
         event = AuditEntry.objects.get(event="delivery.abandoned")
         assert (event.object_pk, event.additional_data) == (str(sealed.pk), {"attempt": 1})
+
+    @pytest.mark.slow
+    def test_counts_what_was_pushed_as_got_though_nobody_confirmed_it(
+        self, sealed: Referral, overturn: Overturn, cleo: User, carla: User
+    ) -> None:
+        told = {"way": "mail", "address": "desk@agency.example.org"}
+        route = routes.add(sealed.agency, **told, by=cleo)
+        routes.approve(route, address=told["address"], by=carla)
+        delivery._open(sealed)
+        overturn(sealed.obligation.determination.finding)
+        assert (retractions.retract_due(), retractions.retract_due()) == (2, 0)
+        retraction = Retraction.objects.get()
+        (asked,) = retractions.notice(retraction)["destroy"]
+        assert asked["bundle_sha256"] == sealed.bundle.sha256
+        signed = retractions.sign(retraction, because="Seen.", by=carla)
+        assert list(retractions.enter(signed).referral.prior_referrals.all()) == [sealed]
 
     def test_lets_nothing_of_an_overturned_finding_out_meanwhile(
         self, sealed: Referral, overturn: Overturn
@@ -312,7 +328,7 @@ class TestEverybody:
         assert keys == {old, added}
         # The finding is overturned while one agency cannot be reached; counsel signs each.
         channel = Offline("fbi")
-        monkeypatch.setattr(delivery, "CHANNEL", channel)
+        monkeypatch.setattr(routes, "channel", lambda route, sign: channel)
         overturn(world.finding)
         work()
         proposed = {each.agency.authority: each for each in Retraction.objects.all()}

@@ -21,8 +21,8 @@ def fill_in(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0016_overturnings"),
-        ("referrals", "0004_external_reference"),
+        ("compliance", "0017_overturnings"),
+        ("referrals", "0005_routes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
