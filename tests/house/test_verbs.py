@@ -228,6 +228,12 @@ def _order(get: Get) -> Act:
     return act
 
 
+def _prove(get: Get) -> Act:
+    get("ana")
+    checkpoints.seal_due()
+    return partial(readings.prove, AuditEntry.objects.earliest(), by=get("otto"))
+
+
 def _whole(pieces: Act) -> Act:
     return lambda: b"".join(pieces())
 
@@ -241,6 +247,11 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(readings.show, get("finding"), by=get("carla")),
         "finding.shown", "carla",
     ),
+    "readings.trace": (
+        lambda get: partial(readings.trace, get("finding"), by=get("carla")),
+        "finding.traced", "carla",
+    ),
+    "readings.prove": (_prove, "auditentry.shown", "otto"),
     "readings.list_": (
         lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
     ),
