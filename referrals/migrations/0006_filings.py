@@ -21,7 +21,7 @@ def fill_in(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0017_overturnings"),
+        ("compliance", "0018_overturnings"),
         ("referrals", "0005_routes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
