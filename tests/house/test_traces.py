@@ -109,7 +109,7 @@ WORK = {
     "checkpoints.seal_due": "",  # the log itself: an event would want to be sealed again
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
-    "evidence.sweep_due": "",  # what no record ever named
+    "evidence.sweep_due": "",  # upload.swept: tests/compliance/test_evidence.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }
