@@ -1,8 +1,10 @@
 """Celery: the doorbell. It may lose or double every message; completion lives in our rows."""
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 from kombu import Exchange, Queue
 
@@ -14,6 +16,7 @@ BELLS = {  # how often each rings, and in which queue
     "compliance.propose_due": (EVERY_SECOND, "urgent"),
     "compliance.place_due": (EVERY_SECOND, "urgent"),
     "referrals.enter_due": (EVERY_SECOND, "urgent"),
+    "referrals.retract_due": (EVERY_SECOND, "urgent"),
     "referrals.seal_due": (EVERY_SECOND, "urgent"),
     "referrals.deliver_due": (EVERY_SECOND, "urgent"),
     "compliance.seal_log": (EVERY_SECOND, "default"),
@@ -50,3 +53,9 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["compliance", "referrals"])
+
+
+@signals.setup_logging.connect
+def _logs_stay_ours(**told: Any) -> None:
+    """Let a worker log as the settings say: Celery's own form would write an error's words."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -45,6 +45,7 @@ class Bundle(models.Model):
     sha256 = models.CharField(max_length=64)
     manifest_sha256 = models.CharField(max_length=64)
     made_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ["view"]
@@ -64,6 +65,7 @@ class SealedHeader(models.Model):
     agency_key = models.ForeignKey(AgencyKey, models.PROTECT, related_name="+")
     header = models.BinaryField()
     issued_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ["view"]
@@ -185,13 +187,41 @@ def _next(referral: Referral, because: str) -> Edition:
 
 
 def seal_due() -> int:
-    """Seal every referral that was entered, most urgent first; open what a process asks for."""
+    """Seal every referral that was entered, most urgent first; open what a process asks for.
+
+    What was taken back is revoked.
+    """
     sealed = lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
-    return sealed + lifecycle.pull("answer", processes.unanswered(), answer, prepare=_asked_for)
+    opened = lifecycle.pull("answer", processes.unanswered(), answer, prepare=_asked_for)
+    taken_back = Bundle.objects.filter(referral__in=docket.of_overturned(), revoked_at=None)
+    return sealed + opened + lifecycle.pull("revoke", taken_back, revoke, named=_named)
 
 
 def _asked_for(process: LegalProcess) -> Draft:
     return prepare(process.referral, Because.LEGAL_PROCESS)
+
+
+def _named(bundle: Bundle) -> str:
+    return f"{bundle.referral_id}:{bundle.version}"
+
+
+@transaction.atomic
+def revoke(bundle: Bundle) -> Bundle:
+    """Revoke a bundle and every header that its agency ever had of the finding's items."""
+    current = Bundle.objects.select_for_update().get(pk=bundle.pk)
+    referral = current.referral
+    current.revoked_at = timezone.now()
+    current.save(update_fields=["revoked_at"])
+    headers = SealedHeader.objects.filter(
+        item__finding=referral.obligation.determination.finding,
+        agency_key__agency=referral.agency,
+        revoked_at=None,
+    )
+    for header in headers:
+        header.revoked_at = current.revoked_at
+        header.save(update_fields=["revoked_at"])
+    audit.record("bundle.revoked", current, by=None)
+    return current
 
 
 def read(bundle: Bundle, start: int, stop: int) -> Iterator[bytes]:

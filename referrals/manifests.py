@@ -14,9 +14,9 @@ from django.utils.crypto import salted_hmac
 from compliance import determinations, evidence
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination, Obligation
+from compliance.determinations import Obligation
 from compliance.roles import User
-from referrals import terms
+from referrals import filings, terms
 from referrals.agencies import AgencyKey
 from referrals.docket import Referral
 from referrals.processes import Exhibit
@@ -49,11 +49,11 @@ def describe(
     obligation = referral.obligation
     determination = obligation.determination
     finding = determination.finding
-    released = set(obligation.release)
+    released, signed = filings.released_classes(referral), filings.signature(referral)
     told = [(each.is_viewed, _described(each, with_source="META" in released)) for each in exhibits]
     return {
         "schema": "manifest/1",
-        "referral": {"number": referral.number, "id": str(referral.pk), "filing_type": "initial"},
+        "referral": filings.heading(referral),
         "bundle": {
             "version": edition.version,
             "because": edition.because,
@@ -71,11 +71,12 @@ def describe(
         "items": [item for is_viewed, item in told if is_viewed],
         "unviewed": [item for is_viewed, item in told if not is_viewed],
         "released": sorted(released),
-        "withheld": obligation.withhold,
+        "withheld": filings.withheld(referral),
         "confirmed": _act(finding, "confirmed"),
-        "signed": _act(determination, "signed"),
+        "signed": _act(signed, "signed"),
         "terms": _terms(terms_of(referral)),
-        **_log_receipt(determination),
+        **filings.about(referral),
+        **_log_receipt(signed),
     }
 
 
@@ -156,9 +157,10 @@ def _terms(agreed: Terms) -> dict[str, Any]:
     return {"texts": list(agreed.names), "sha256": agreed.sha256, "member": TERMS_MEMBER}
 
 
-def _log_receipt(determination: Determination) -> dict[str, str]:
+def _log_receipt(signed: models.Model) -> dict[str, str]:
     """Return the entry of counsel's signature and the proof that it is in the log."""
-    entry = AuditEntry.objects.get(event="determination.signed", object_pk=str(determination.pk))
+    event = f"{signed._meta.model_name}.signed"
+    entry = AuditEntry.objects.get(event=event, object_pk=str(signed.pk))
     checkpoints.seal_due()
     return {
         "log_receipt": checkpoints.receipt(entry),

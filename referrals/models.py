@@ -9,6 +9,8 @@ from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.processes import LegalProcess
 from referrals.receipts import Acknowledgement
+from referrals.retractions import Retraction
+from referrals.routes import Route
 
 __all__ = [
     "AccessToken",
@@ -21,6 +23,8 @@ __all__ = [
     "LegalProcess",
     "LiaisonClient",
     "Referral",
+    "Retraction",
+    "Route",
     "SealedHeader",
     "SeenOnce",
     "StoredReply",
@@ -30,10 +34,12 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
+audit.watch(Route, exclude=("address",))
 audit.watch(Referral, exclude=("external_ref",))
 audit.watch(LegalProcess, exclude=("reference", "issued_by"))
 audit.watch(Bundle, exclude=("layout",))
 audit.watch(SealedHeader)
+audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
 audit.watch(InformationRequest, exclude=("process_reference",))

@@ -113,6 +113,11 @@ class Exhibit:
         return self.is_viewed or self.process is not None
 
     @property
+    def sha256(self) -> str:
+        """The digest that its agency is told: of the content, or of the sealed object alone."""
+        return self.item.sha256 if self.is_open else self.item.sealed_sha256
+
+    @property
     def member(self) -> str:
         """The place of the item in the bag: apart from the others while it stays sealed."""
         pk = self.item.pk
@@ -180,6 +185,8 @@ def refuse(
 
 def exhibits(referral: Referral) -> list[Exhibit]:
     """Return the items whose class of content the ruling releases, each as its agency gets it."""
+    if referral.filing_type == docket.FilingType.RETRACTION:
+        return []
     finding = referral.obligation.determination.finding
     return [
         Exhibit(item, evidence.was_viewed(item), _asking(item, referral))

@@ -34,7 +34,7 @@ effort.register_profile(
 effort.register_profile("many", effort.get_profile("few"), max_examples=150)
 effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.s3"]
 SERIAL = itertools.count()
 
 
@@ -80,7 +80,7 @@ LATER = (  # guarded in the same way
 )  # fmt: skip
 GUARDED = [
     import_module("compliance.migrations.0010_decided_law"),
-    import_module("referrals.migrations.0005_versions_and_processes"),
+    import_module("referrals.migrations.0007_versions_and_processes"),
 ]
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
@@ -104,6 +104,8 @@ def lift_triggers() -> None:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for each in filter(None, found):
             cursor.execute(f"DROP TRIGGER {each[1]}{on.format(each[2])}")
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def lay_triggers() -> None:

@@ -1,29 +1,27 @@
 """Admin: the legal team's desk over compliance's rooms. It shows records and edits none."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePath
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.contrib import admin
 from django.db import models, transaction
-from django.http import HttpRequest, StreamingHttpResponse
-from django.utils.html import format_html
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest
+from django.urls import URLPattern
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import determinations, evidence, facts, findings, overturnings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, rulebooks, subjects
+from compliance.admin import law, log, parts, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
     Step,
-    address,
     at,
     buttons,
     moment,
     person,
     standing,
 )
+from compliance.admin.exhibits import ItemDesk
 from compliance.admin.forms import (
     Asking,
     Attachment,
@@ -32,9 +30,9 @@ from compliance.admin.forms import (
     FactSheet,
     NewFinding,
     ProfileSheet,
-    Purpose,
     Reasoned,
 )
+from compliance.admin.undoing import PROPOSE, OverturningDesk
 from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
@@ -50,15 +48,13 @@ from compliance.models import (
 )
 from compliance.roles import Permission, User
 
-SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
-
 
 def _recorded(finding: Finding, user: User) -> bool:
     return finding.state == findings.State.RECORDED
 
 
 def _climbing(finding: Finding, user: User) -> bool:
-    is_open = finding.state != findings.State.DISMISSED
+    is_open = finding.state in (findings.State.RECORDED, findings.State.CONFIRMED)
     return is_open and finding.knowledge != findings.Knowledge.REFUTED
 
 
@@ -82,39 +78,6 @@ def _record(
     return finding
 
 
-@admin.display(description="record")
-def _about(entry: AuditEntry) -> str:
-    return format_html("<code>{}</code>", entry.object_pk)
-
-
-@admin.display(description="kind")
-def _kind(entry: AuditEntry) -> str:
-    return str(entry.content_type.name)
-
-
-@admin.display(description="who")
-def _who(entry: AuditEntry) -> str:
-    return entry.actor.get_username() if entry.actor else entry.actor_ref
-
-
-def _open(item: Item, *, purpose: str, by: User) -> StreamingHttpResponse:
-    """Send an exhibit as a file to save: never shown by the browser, never kept by it."""
-    pieces = evidence.read(item, purpose=purpose, by=by)
-    # The first piece is drawn here, so that a lost key is told in words and not as a broken file.
-    whole = _all_of(next(pieces), pieces)
-    response = StreamingHttpResponse(whole, content_type="application/octet-stream")
-    response["Content-Disposition"] = content_disposition_header(True, _file_name(item)) or ""
-    response["Content-Length"] = str(item.size)
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """Join them in a generator: closing it, when a browser goes away, closes the rest."""
-    yield first
-    yield from rest
-
-
 def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
     """Return every rung in words, with what is on record of it; refuted only if it came to that."""
     reached = findings.ladder(finding)
@@ -132,15 +95,6 @@ def _provisional(finding: Finding) -> dict[str, Any] | None:
         return {"refusal": refusal.message}
     running = [report for report in told["reports"] if report["due"]]
     return told | {"running": sorted(running, key=lambda report: report["due"])}
-
-
-def _file_name(item: Item) -> str:
-    """Return a name that is plain text on every system, whatever the sender called the file."""
-    given = PurePath(item.name)
-    stem = "".join(letter for letter in given.stem if letter in SAFE)[:60] or "item"
-    suffix = "".join(letter for letter in given.suffix if letter in SAFE)[:10]
-    name = f"{item.finding.reference}-{item.exhibit}-{stem}"
-    return f"{name}.{suffix}" if suffix else name
 
 
 @admin.register(Finding)
@@ -182,15 +136,21 @@ class FindingDesk(Desk):
             "The finding is dismissed. Nothing follows from it.", is_open=_a_second,
             hint="Nothing follows from a dismissed finding. It stays on record with your reason.",
         ),
+        PROPOSE,
     )  # fmt: skip
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the ways on which a large file arrives in parts."""
+        return [*parts.urls(self.admin_site.admin_view), *super().get_urls()]
 
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a finding."""
         return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the exhibits and the determinations."""
-        return (*record.items.all(), *record.determinations.all())
+        """Return the exhibits, the determinations, and what was said against it."""
+        said = (record.items, record.determinations, record.overturnings)
+        return [each for kind in said for each in kind.all()]
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return particulars, exhibits, ladder, facts and determinations, newest first."""
@@ -212,34 +172,13 @@ class FindingDesk(Desk):
             ],
             "provisional": _provisional(record),
             "determinations": record.determinations.all(),
+            "overturnings": [
+                (doubt, buttons(OverturningDesk, user, doubt, tried))
+                for doubt in record.overturnings.select_related("proposed_by", "signed_by")
+            ],
+            "silences": overturnings.silences_of(record),
             "is_own": record.recorded_by_id == user.pk,
         }
-
-
-@admin.register(Item)
-class ItemDesk(Desk):
-    """Exhibits. Opening one is a step with a purpose, and an event."""
-
-    seen_with = Permission.VIEW_MATTER
-    called = "Exhibits"
-    list_display = ("__str__", "finding", "name", "field_class", "size", at("attached_at"))
-    list_filter = ("field_class",)
-    list_select_related = ("finding",)
-    search_fields = ("finding__reference__exact", "sha256__exact")
-    search_help_text = "The whole number of a finding, or a whole SHA-256."
-    shown = (
-        "finding", "exhibit", "name", "media_type", "field_class", "source_url", "acquired_at",
-        "size", "sha256", "attached_at", "attached_by",
-    )  # fmt: skip
-    steps = (Step("open", "Open", Permission.VIEW_EVIDENCE, _open, "", Purpose),)
-
-    def headline(self, record: Any) -> str:
-        """Return what stands over the page of an exhibit."""
-        return f"Exhibit {record.exhibit} of {record.finding}"
-
-    def home(self, record: Any) -> models.Model:
-        """Return the finding: its page is where exhibits are opened."""
-        return cast(models.Model, record.finding)
 
 
 @admin.register(Hold)
@@ -320,29 +259,8 @@ class WorkDesk(Desk):
     )  # fmt: skip
 
 
-@admin.register(AuditEntry)
-class LogDesk(Desk):
-    """The audit log, for whoever may read it."""
-
-    seen_with = Permission.READ_LOG
-    called = "Audit log"
-    list_display = (at("timestamp"), "event", _kind, _about, _who, "purpose")
-    list_select_related = ("content_type", "actor")
-    search_fields = ("object_pk__exact", "event__exact", "actor_ref__exact", "cid__exact")
-    search_help_text = "A whole event, record id, actor (user:17) or correlation id."
-    shown = (
-        "timestamp", "event", "content_type", "object_pk", "object_repr", "actor", "actor_ref",
-        "cid", "purpose", "remote_addr", "changes", "additional_data",
-    )  # fmt: skip
-
-    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return where the record is that the entry is about, if its reader may see it."""
-        site, model = self.admin_site, record.content_type.model_class()
-        if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
-            return {"about": address(model(pk=record.object_pk))}
-        return {}
-
-
+admin.site.register(AuditEntry, log.LogDesk)
+admin.site.register(Item, ItemDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)

@@ -22,13 +22,15 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 # Verbs of people: the module, and what they are called there.
 VERBS = {
     "compliance/roles.py": ["prove_again"],
-    "compliance/readings.py": ["show", "list_"],
+    "compliance/readings.py": ["show", "trace", "prove", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
-    "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
+    "compliance/drafts.py": ["draft", "retire", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/parts.py": ["begin", "put", "complete"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
+    "compliance/overturnings.py": ["propose", "sign", "decline", "reinstate", "tell"],
     "compliance/preservation.py": ["extend", "release"],
     "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
@@ -41,8 +43,10 @@ VERBS = {
         "revoke_key",
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
+    "referrals/routes.py": ["add", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/processes.py": ["record", "approve", "refuse"],
+    "referrals/retractions.py": ["sign"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
@@ -50,7 +54,7 @@ VERBS = {
 # Writes that django-auditlog does not see, and why each is right.
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
-    "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
+    "compliance/releases.py": "the shipped set is made at once; each version has its event",
     "referrals/clients.py": "expired tokens and answers are swept",
     "compliance/vault/keys.py": "wraps move in batches, each under an event that counts them",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",

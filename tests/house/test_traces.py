@@ -30,6 +30,8 @@ from tests.referrals.api.conftest import Program
 
 REFERRALS = "api/v1/referrals"
 ONE = f"{REFERRALS}/{sample('<str:x>')}"
+EXHIBIT = f"admin/compliance/item/{sample('<str:x>')}/"
+UPLOADS = f"admin/compliance/finding/{sample('<uuid:x>')}/uploads/"
 
 # Addresses that leave no event, and why that is right.
 SILENT = {
@@ -42,6 +44,9 @@ SILENT = {
     "admin/autocomplete/": "no desk has a field that completes itself: answers 403",
     "admin/r/nothing/nothing/": "no record has an address outside the desk: answers 404",
     "admin/password_change/done/": "says that it is done",
+    sample("admin/compliance/auditentry/<str:x>/proof/"): "auditentry.shown: test_log.py",
+    sample("admin/compliance/auditentry/<str:x>/public/"): "auditentry.shown: test_log.py",
+    f"{UPLOADS}{sample('<uuid:x>')}/": "what is missing of one's own upload",
     REFERRALS: "an agency's own numbers and states, asked for every few seconds",
     f"{ONE}/receipt": "the proof of an event that the agency was told of; it holds codes only",
 }
@@ -59,10 +64,19 @@ CALLED: dict[str, tuple[dict[str, str] | None, str]] = {
     ),
     f"{ONE}/acknowledge": ({"agency_reference": "SZ-17"}, "referral.acknowledged"),
 }
+# Rooms beside the pages of the desk, and what is left there: walked in tests/compliance/admin.
+ROOMS = {
+    f"{EXHIBIT}view/": "item.shown",
+    f"{EXHIBIT}content/": "evidence.viewed",
+    f"{EXHIBIT}copy/": "evidence.viewed",
+    UPLOADS: "upload.begun",
+    f"{UPLOADS}{sample('<uuid:x>')}/parts/{sample('<int:x>')}/": "upload.continued",
+    f"{UPLOADS}{sample('<uuid:x>')}/complete/": "evidence.attached",
+}
 # Steps of a desk that do more than call one verb, and the verb that leaves the event.
 AROUND = {
     "admin._record": "findings.record",
-    "admin._open": "evidence.read",
+    "exhibits._open": "evidence.read",  # once the password is given
     "counsel._resolve": "conflicts.resolve",
     "rulebooks._submit": "drafts.submit",
     "rulebooks._rewrite": "drafts.draft",
@@ -88,13 +102,14 @@ WORK = {
     "preservation.place_due": "hold.placed",
     "requests.weigh_due": "",  # prolonged: tests/compliance/test_requests.py
     "docket.enter_due": "referral.entered",
+    "retractions.retract_due": "",  # of what was overturned: tests/referrals/test_retractions.py
     "bundles.seal_due": "referral.sealed",
     "delivery.deliver_due": "referral.delivered",
     "clients.sweep_due": "",  # what has expired says nothing any more
     "checkpoints.seal_due": "",  # the log itself: an event would want to be sealed again
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
-    "evidence.sweep_due": "",  # what no record ever named
+    "evidence.sweep_due": "",  # upload.swept: tests/compliance/test_evidence.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }
@@ -149,6 +164,7 @@ def of_desks() -> Iterator[str]:
         here = f"admin/{desk.opts.app_label}/{desk.opts.model_name}/"
         steps = [*desk.steps, *([desk.begin] if desk.begin else [])]
         yield from (here, sample(f"{here}<str:object_id>/"), f"admin/{desk.opts.app_label}/")
+        yield sample(f"{here}<str:object_id>/history/")
         yield from (sample(f"{here}<str:object_id>/{step.name}/") for step in steps)
         yield from (f"{here}{step.name}/" for step in steps)
 
@@ -156,9 +172,9 @@ def of_desks() -> Iterator[str]:
 class TestAddresses:
     def test_are_all_walked_here_or_silent_for_a_reason(self) -> None:
         doors = {"admin/login/", "admin/logout/", "admin/password_change/", "api/token"}
-        known = {*SILENT, *CALLED, *doors, *of_desks()}
+        known = {*SILENT, *CALLED, *ROOMS, *doors, *of_desks()}
         assert set(ADDRESSES) - known == set()
-        assert {*SILENT, *CALLED, *doors} <= set(ADDRESSES)
+        assert {*SILENT, *CALLED, *ROOMS, *doors} <= set(ADDRESSES)
 
     def test_of_lists_and_pages_leave_who_read_them(
         self, reader: Client, delivered: Referral, carla: User, left: Callable[[], list[str]]
@@ -176,6 +192,8 @@ class TestAddresses:
             if record is not None:
                 assert reader.get(f"{here}{record.pk}/").status_code == 200, here
                 assert left() == [f"{name}.shown"]
+                assert reader.get(f"{here}{record.pk}/history/").status_code == 200, here
+                assert left() == [f"{name}.traced"]
 
     def test_that_search_keep_what_was_asked_to_themselves(
         self, reader: Client, left: Callable[[], list[str]]

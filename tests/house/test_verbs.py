@@ -1,5 +1,6 @@
 """Every verb leaves exactly one event of its own, and all that it leaves names who did it."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -22,6 +23,8 @@ from compliance import (
     facts,
     findings,
     jurisdictions,
+    overturnings,
+    parts,
     preservation,
     readings,
     releases,
@@ -32,9 +35,20 @@ from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.documents import RuleDocument
+from compliance.overturnings import Overturning
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, inquiries, processes, receipts
+from referrals import (
+    agencies,
+    clients,
+    docket,
+    inquiries,
+    processes,
+    receipts,
+    retractions,
+    routes,
+)
 from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
@@ -50,6 +64,21 @@ def _attach(get: Get) -> Act:
     return partial(
         evidence.attach, get("finding"), upload, field_class="C_pub", acquired_at=NOW, by=get("ana")
     )
+
+
+def _begin(get: Get) -> Act:
+    return partial(parts.begin, get("finding"), name="post.txt", size=8, by=get("ana"))
+
+
+def _put(get: Get) -> Act:
+    digest = hashlib.sha256(b"Tonight.").hexdigest()
+    return partial(parts.put, _begin(get)(), 0, b"Tonight.", sha256=digest, by=get("ana"))
+
+
+def _complete(get: Get) -> Act:
+    part = _put(get)()
+    told = {"sha256": part.sha256, "field_class": "C_pub", "acquired_at": NOW}
+    return partial(parts.complete, part.upload, **told, by=get("ana"))
 
 
 def _sign_profile(get: Get) -> Act:
@@ -70,6 +99,12 @@ def _draft(get: Get) -> Act:
     return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
 
 
+def _retire(get: Get) -> Act:
+    releases.current()
+    house = RuleDocument.objects.get(key="house.yaml")
+    return partial(drafts.retire, house, "It is not wanted.", by=get("carla"))
+
+
 def _submit(get: Get) -> Act:
     return partial(drafts.submit, _draft(get)(), by=get("carla"))
 
@@ -77,6 +112,31 @@ def _submit(get: Get) -> Act:
 def _load(get: Get) -> Act:
     document, text, why = _draft(get).args
     return partial(drafts.load, {document: text}, why, by=get("carla"))
+
+
+def _doubt(get: Get) -> Overturning:
+    return overturnings.propose(
+        get("signed").finding, reason="wrong_item", because="Another post.", by=get("ben")
+    )
+
+
+def _overturned(get: Get) -> Overturning:
+    return overturnings.sign(_doubt(get), because="Seen.", by=get("carla"))
+
+
+def _tell(get: Get) -> Act:
+    signed = get("signed")
+    signed.result["silence"] = []
+    signed.save(update_fields=["result"])
+    return partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben"))
+
+
+def _retract(get: Get) -> Act:
+    referral = get("delivered")
+    _overturned(get)
+    return partial(
+        retractions.sign, retractions.propose(referral), because="Seen.", by=get("carla")
+    )
 
 
 def _release(get: Get) -> Act:
@@ -134,6 +194,16 @@ def _approve_client(get: Get) -> Act:
     return partial(clients.approve, client, thumbprint_heard=heard, by=get("carla"))
 
 
+def _add_route(get: Get) -> Act:
+    address = "https://intake.agency.example.org/in"
+    return partial(routes.add, get("agency"), way="https", address=address, by=get("cleo"))
+
+
+def _approve_route(get: Get) -> Act:
+    route = _add_route(get)()
+    return partial(routes.approve, route, address=route.address, by=get("carla"))
+
+
 def _acknowledge(get: Get) -> Act:
     referral = get("delivered")
     return partial(
@@ -171,6 +241,12 @@ def _order(get: Get) -> Act:
     return act
 
 
+def _prove(get: Get) -> Act:
+    get("ana")
+    checkpoints.seal_due()
+    return partial(readings.prove, AuditEntry.objects.earliest(), by=get("otto"))
+
+
 def _whole(pieces: Act) -> Act:
     return lambda: b"".join(pieces())
 
@@ -184,6 +260,11 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(readings.show, get("finding"), by=get("carla")),
         "finding.shown", "carla",
     ),
+    "readings.trace": (
+        lambda get: partial(readings.trace, get("finding"), by=get("carla")),
+        "finding.traced", "carla",
+    ),
+    "readings.prove": (_prove, "auditentry.shown", "otto"),
     "readings.list_": (
         lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
     ),
@@ -230,6 +311,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
     "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
     "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.retire": (_retire, "ruledocumentversion.drafted", "carla"),
     "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
     "drafts.approve": (
         lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
@@ -246,6 +328,9 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "evidence.viewed", "ben",
     ),
+    "parts.begin": (_begin, "upload.begun", "ana"),
+    "parts.put": (_put, "upload.continued", "ana"),
+    "parts.complete": (_complete, "evidence.attached", "ana"),
     "conflicts.resolve": (_resolve, "conflict.resolved", "carla"),
     "conflicts.approve": (
         lambda get: partial(conflicts.approve, _resolve(get)(), by=get("dora")),
@@ -264,6 +349,29 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "determination.declined", "carla",
     ),
+    "overturnings.propose": (
+        lambda get: partial(
+            overturnings.propose, get("signed").finding, reason="wrong_item",
+            because="Another post.", by=get("ben"),
+        ),
+        "overturning.proposed", "ben",
+    ),
+    "overturnings.sign": (
+        lambda get: partial(overturnings.sign, _doubt(get), because="Seen.", by=get("carla")),
+        "finding.overturned", "carla",
+    ),
+    "overturnings.decline": (
+        lambda get: partial(overturnings.decline, _doubt(get), because="No.", by=get("carla")),
+        "overturning.declined", "carla",
+    ),
+    "overturnings.reinstate": (
+        lambda get: partial(
+            overturnings.reinstate, _overturned(get), because="It is up.", by=get("ben")
+        ),
+        "overturning.reinstated", "ben",
+    ),
+    "overturnings.tell": (_tell, "overturning.told", "ben"),
+    "retractions.sign": (_retract, "retraction.signed", "carla"),
     "preservation.extend": (
         lambda get: partial(
             preservation.extend, preservation.place(get("signed")), kept_until=None,
@@ -297,6 +405,14 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "clients.revoke": (
         lambda get: partial(clients.revoke, get("lee"), because="Left.", by=get("carla")),
         "liaisonclient.revoked", "carla",
+    ),
+    "routes.add": (_add_route, "route.added", "cleo"),
+    "routes.approve": (_approve_route, "route.approved", "carla"),
+    "routes.revoke": (
+        lambda get: partial(
+            routes.revoke, _add_route(get)(), because="Moved.", by=get("carla")
+        ),
+        "route.revoked", "carla",
     ),
     "docket.withdraw": (
         lambda get: partial(docket.withdraw, get("entered"), because="Parody.", by=get("carla")),

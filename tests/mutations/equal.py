@@ -5,6 +5,10 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ("changes.py", "_substance", "'outcomes'", "'outcomesx'"): (
         "both sides of the comparison are called so"
     ),
+    ("effects.py", "_from_status", "'in_force'", "'in_forcex'"): (
+        "what is in force is asked the long way; it is slower"
+    ),
+    ("effects.py", "_unconfirmed", "-1", "1"): "there are two parts; the second is the last",
     ("logic.py", "seeking", "not _is_open_while_unknown(part)", "True"): (
         "a plain test would be asked for twice; it is slower"
     ),
@@ -19,5 +23,22 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ),
     ("logic.py", "_read", "seen > value", "seen >= value"): "equal values are answered before",
     ("logic.py", "_same", "return False", "return None"): "its callers ask whether it is so",
+    (
+        "rules.py",
+        "Rule",
+        "False",
+        "True",
+    ): "a class is made before the fault is",
+    ("rules.py", "RuleSet.desks", "True", "False"): "that of any Member State will do",
+    ("rules.py", "RuleSet.desks", "'@' in name", "True"): "no rule can name the desks it adds",
+    ("rules.py", "Compiled.keeping", "len(about.named) > 1", "len(about.named) >= 1"): (
+        "what is kept is found anew each time; it is slower"
+    ),
+    ("moments.py", "moment", "at > start", "at >= start"): "it is the first moment once more",
+    ("moments.py", "later", "'DW'", "'DWx'"): "no unit is called x",
     ("release.py", "Release.barring", "''", "'x'"): "no record is called x either",
+    **{
+        ("writing.py", "canonical", f"'{name}'", f"'{name}x'"): "it is written the long way"
+        for name in ("questions", "reports", "rules")
+    },
 }

@@ -12,11 +12,14 @@ from compliance.evidence import Item
 from compliance.models import Hold
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, bundles, clients, inquiries, receipts
+from referrals import agencies, bundles, clients, inquiries, receipts, retractions
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
 from referrals.processes import LegalProcess
+from referrals.retractions import Retraction
+from referrals.routes import Route
+from tests.cast import NOW
 from tests.conftest import desk_of
 
 Sits = Callable[[User], Any]
@@ -306,6 +309,38 @@ class TestKey:
         assert 'class="state state-revoked"' in seat.reads(agency)
 
 
+class TestRoute:
+    @pytest.mark.slow
+    def test_is_added_then_approved_by_what_the_agency_reads_out(
+        self, sits: Sits, cleo: User, carla: User, agency: Agency
+    ) -> None:
+        address = "https://intake.agency.example.org/in"
+        first, second = sits(cleo), sits(carla)
+        assert "this agency collects its bundles at the liaison API" in first.reads(agency)
+        page = first.takes(agency, "add-route", way="https", address=address)
+        route = Route.objects.get()
+        assert page.said == ["The route is on record. It counts once a second person approved it."]
+        assert f"{desk_of(route)}{route.pk}/" in page.content.decode()
+        text = second.reads(route)
+        assert "shown once it is approved" in text
+        assert address not in text
+        page = second.takes(route, "approve", address="https://elsewhere.example.org/")
+        assert page.said == ["The address that the agency read out is not the one of this route."]
+        page = second.takes(route, "approve", address=address)
+        assert page.said == ["The route is approved. What is owed to this agency is sent on it."]
+        assert address in page.content.decode()
+        page = second.takes(route, "revoke", because="They moved.")
+        assert page.said == ["The route is revoked. Nothing more is sent on it."]
+
+    def test_keeps_what_was_typed_when_it_is_refused(
+        self, sits: Sits, cleo: User, agency: Agency
+    ) -> None:
+        page = sits(cleo).takes(agency, "add-route", way="https", address="http://plain")
+        assert page.said == ["The address wants the form https://HOST/PATH."]
+        assert 'value="http://plain"' in page.content.decode()
+        assert not Route.objects.exists()
+
+
 class TestClient:
     @pytest.fixture
     def typed(self, liaison_key: OKPKey) -> dict[str, Any]:
@@ -403,6 +438,39 @@ class TestAgency:
             "liaisonclient.approved",
         ):
             assert told in text, told
+
+
+class TestRetraction:
+    def test_is_read_word_for_word_and_signed_by_counsel(
+        self, sits: Sits, ben: User, carla: User, delivered: Referral, retraction: Retraction
+    ) -> None:
+        front = sits(carla).browser.get("/admin/").content.decode()
+        assert f"The {retraction}" in front
+        text = sits(carla).reads(retraction)
+        assert "The account was in other hands" in text
+        assert delivered.number in text
+        assert delivered.bundle.sha256 in text
+        assert '<span class="class">TRAF</span>' in text
+        assert "step-sign" not in sits(ben).reads(retraction)
+        page = sits(carla).takes(retraction, "sign", because="Seen.")
+        assert page.said == ["The retraction is signed. It is entered in the docket next."]
+
+    def test_and_what_it_takes_back_lead_to_each_other(
+        self, sits: Sits, carla: User, delivered: Referral, retraction: Retraction
+    ) -> None:
+        signed = retractions.sign(retraction, because="Seen.", by=carla)
+        referral = retractions.enter(signed).referral
+        seat = sits(carla)
+        assert f'After: <a href="/admin/referrals/referral/{referral.pk}/">' in seat.reads(
+            delivered
+        )
+        Referral.objects.filter(pk=referral.pk).update(due_at=NOW)
+        text = seat.reads(referral)
+        assert f'Before: <a href="/admin/referrals/referral/{delivered.pk}/">' in text
+        assert "What counsel signed" in text
+        assert "and the agency has not acknowledged it" in text
+        retraction.refresh_from_db()
+        assert "The due time passed" in seat.reads(retraction)
 
 
 class TestInquiry:

@@ -118,7 +118,13 @@ class TestPrepare:
         del told["log_receipt"], told["log_entry"]
         assert told == {
             "schema": "manifest/1",
-            "referral": {"number": entered.number, "id": str(entered.pk), "filing_type": "initial"},
+            "referral": {
+                "number": entered.number,
+                "id": str(entered.pk),
+                "filing_type": "initial",
+                "version": 1,
+                "prior_referrals": [],
+            },
             "bundle": {"version": 1, "because": "first", "replaces": None},
             "environment": "test",
             "agency": "bka",

@@ -231,6 +231,11 @@ class TestAnAlternative:
         assert told(found) == [("fbi", "firm")]
         assert found["reports"][0]["instead"] == ["bka", "garda"]
 
+    def test_names_the_others_in_order(self, enact: Enact) -> None:
+        desks = ("pharos", "ofac", "ncmec", "garda", "fbi", "europol", "bka")
+        found = said(enact({"xx-a": {"then": report(*desks, way="any_of")}}))
+        assert found["reports"][0]["instead"] == sorted(desks[1:])
+
     def test_goes_to_whom_a_firm_duty_tells_already(self, enact: Enact) -> None:
         rules = enact({
             "xx-a": {"then": report("fbi", "bka", "garda", way="any_of")},
@@ -353,6 +358,16 @@ class TestAConflict:
         found = said(self.rules(enact, duty={"exempt": exempt}), known)
         asked = {"reason": "reasonable_excuse", "because": ["xx-duty"]}
         assert (asked in found["human"]) is raised
+
+    def test_calls_counsel_where_one_part_of_the_duty_knows_an_excuse(self, enact: Enact) -> None:
+        excuse = {"exempt": {"fact": "excuse.reasonable", "is": True}}
+        parts = {"xx-duty.a": excuse, "xx-duty.b": {}}
+        rules = enact({
+            **{name: {"then": report("fbi")} | part for name, part in parts.items()},
+            "xx-bar": {"mode": "prohibition", "then": {"strip": self.BAR}},
+        })  # fmt: skip
+        found = said(rules, {"excuse.reasonable": False})
+        assert {"reason": "reasonable_excuse", "because": ["xx-duty"]} in found["human"]
 
     def test_that_leaves_nothing_blocks_and_is_never_silent(self, enact: Enact) -> None:
         found = said(self.rules(enact), {"data.available_classes": ["C_priv", "STAFF"]})
