@@ -29,6 +29,8 @@ class Permission(StrEnum):
     APPROVE_RULES = "approve_rules"
     RELEASE_HOLD = "release_hold"
     CLOSE_REFERRAL = "close_referral"
+    PROPOSE_SHREDDING = "propose_shredding"
+    APPROVE_SHREDDING = "approve_shredding"
     RECORD_REQUEST = "record_request"
     ANSWER_REQUEST = "answer_request"
     ENROL_AGENCY = "enrol_agency"
@@ -69,6 +71,8 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.APPROVE_RULES,
             Permission.RELEASE_HOLD,
             Permission.CLOSE_REFERRAL,
+            Permission.PROPOSE_SHREDDING,
+            Permission.APPROVE_SHREDDING,
             Permission.RECORD_REQUEST,
             Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
@@ -79,7 +83,12 @@ ROLES: dict[str, frozenset[Permission]] = {
     ),
     Role.AUDITOR: frozenset({Permission.READ_LOG, Permission.VIEW_REGISTER}),
     Role.CUSTODIAN: frozenset(
-        {Permission.ENROL_AGENCY, Permission.APPROVE_AGENCY, Permission.VIEW_REGISTER}
+        {
+            Permission.ENROL_AGENCY,
+            Permission.APPROVE_AGENCY,
+            Permission.PROPOSE_SHREDDING,
+            Permission.VIEW_REGISTER,
+        }
     ),
 }
 

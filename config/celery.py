@@ -22,6 +22,8 @@ BELLS = {  # how often each rings, and in which queue
     "compliance.cosign_due": (EVERY_SECOND, "bulk"),
     "compliance.stamp_due": (EVERY_HOUR, "bulk"),
     "compliance.weigh_due": (EVERY_HOUR, "bulk"),
+    "referrals.shred_due": (EVERY_SECOND, "bulk"),
+    "referrals.warn_due": (EVERY_HOUR, "bulk"),
     "referrals.sweep_due": (EVERY_HOUR, "bulk"),
     "compliance.sweep_due": (EVERY_HOUR, "bulk"),
 }

@@ -91,7 +91,7 @@ class DeskSite(AdminSite):
     ) -> TemplateResponse:
         """Show what waits, most urgent first."""
         user = cast(User, request.user)
-        piles = [_to_approve(user), _failing()]
+        piles = [_to_approve(user), _ending(), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
@@ -307,6 +307,20 @@ def _approval(title: str, record: Model, done: str, user: User) -> Row:
     by: User = getattr(record, f"{done}_by")
     whose = "you; a second person decides" if by == user else str(by)
     return Row(title, _page(record), f"put on record by {whose}")
+
+
+def _ending() -> Pile:
+    """Return the keys of agencies that end soon and have no successor."""
+    waiting = agencies.expiring().select_related("agency")
+    rows = (
+        Row(
+            f"Key of {each.agency.name}",
+            _page(each.agency),
+            f"ends in {timeuntil(each.expires_at, depth=1)}; ask the agency for its next key",
+        )
+        for each in waiting[:SHOWN]
+    )
+    return _pile("Keys that end", "Every key of an agency lasts another month.", waiting, rows)
 
 
 def _failing() -> Pile:

@@ -51,7 +51,7 @@ class NewKey(Zoned):
 
     recipient = forms.CharField(
         label="Public key",
-        help_text="What the agency sent: age1… or age1pq….",
+        help_text="What the agency sent: age1pq… if it can, else age1… or age1tag….",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         required=False,
     )
@@ -314,7 +314,9 @@ class AgencyKeyDesk(Desk):
     """The public keys that bundles are sealed to."""
 
     seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", "agency", standing, at("expires_at"), "added_by", "approved_by")
+    list_display = (
+        "__str__", "kind", "agency", standing, at("expires_at"), "added_by", "approved_by",
+    )  # fmt: skip
     list_filter = ("state",)
     list_select_related = ("agency", "added_by", "approved_by")
     search_fields = ("fingerprint__exact", "agency__authority__exact")

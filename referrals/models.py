@@ -8,6 +8,7 @@ from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
+from referrals.shredding import Shredding
 
 __all__ = [
     "AccessToken",
@@ -21,6 +22,7 @@ __all__ = [
     "Referral",
     "SealedHeader",
     "SeenOnce",
+    "Shredding",
     "StoredReply",
 ]
 
@@ -32,3 +34,4 @@ audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
 audit.watch(InformationRequest, exclude=("process_reference",))
+audit.watch(Shredding, exclude=("remains", "certificate", "signature"))

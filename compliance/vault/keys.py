@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -140,6 +141,18 @@ def open_one(kek: Kek) -> None:
 def wraps(kek: Kek) -> models.QuerySet[FileKeyWrap]:
     """Return what is wrapped under a key, oldest first."""
     return FileKeyWrap.objects.filter(provider=kek.provider, key_id=kek.key_id).order_by("pk")
+
+
+@transaction.atomic
+def lift(subjects: Collection[uuid.UUID]) -> Kek:
+    """Move the wraps of these subjects to this year's key, which is returned."""
+    heir = current()
+    for wrap in FileKeyWrap.objects.select_for_update().filter(subject__in=subjects):
+        blob = _moved(wrap, heir)
+        wrap.provider, wrap.key_id, wrap.blob = heir.provider, heir.key_id, blob
+        wrap.save()
+    _require_in_use(heir)
+    return heir
 
 
 @transaction.atomic

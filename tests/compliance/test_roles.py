@@ -29,6 +29,8 @@ draft_rules         .         x        .        .
 approve_rules       .         x        .        .
 release_hold        .         x        .        .
 close_referral      .         x        .        .
+propose_shredding   .         x        .        x
+approve_shredding   .         x        .        .
 record_request      x         x        .        .
 answer_request      .         x        .        .
 enrol_agency        .         .        .        x

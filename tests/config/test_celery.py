@@ -16,7 +16,7 @@ from compliance import anchors, determinations, evidence, preservation, releases
 from compliance.audit import checkpoints
 from compliance.vault import keys
 from config.celery import BELLS, app
-from referrals import bundles, clients, delivery, docket
+from referrals import agencies, bundles, clients, delivery, docket, shredding
 
 # Every task, and the one function of a room that it calls.
 CALLS: dict[str, tuple[Any, str]] = {
@@ -33,6 +33,8 @@ CALLS: dict[str, tuple[Any, str]] = {
     "referrals.enter_due": (docket, "enter_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
+    "referrals.shred_due": (shredding, "shred_due"),
+    "referrals.warn_due": (agencies, "warn_due"),
     "referrals.sweep_due": (clients, "sweep_due"),
 }
 HOURLY = {
@@ -41,11 +43,13 @@ HOURLY = {
     "compliance.sweep_due",
     "compliance.weigh_due",
     "referrals.sweep_due",
+    "referrals.warn_due",
 }
 QUEUES = {
     "compliance.seal_log": "default",
     "compliance.cosign_due": "bulk",
     "compliance.rewrap_due": "bulk",
+    "referrals.shred_due": "bulk",
 }
 
 

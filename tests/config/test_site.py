@@ -85,9 +85,18 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 12
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 13
         for pile in page.context["piles"]:
             assert pile.empty in text
+
+    def test_is_a_key_that_ends_soon(self, sits: Sits, cleo: User, agency: Agency) -> None:
+        agency.keys.update(expires_at=timezone.now() + timedelta(days=20, hours=1))
+        piles = sits(cleo).browser.get("/admin/").context["piles"]
+        (row,) = next(pile for pile in piles if pile.title == "Keys that end").rows
+        assert (row.title, row.url) == (
+            f"Key of {agency.name}", f"/admin/referrals/agency/{agency.pk}/",
+        )  # fmt: skip
+        assert row.note == "ends in 2\xa0weeks; ask the agency for its next key"
 
     def test_is_a_conflict_that_one_counsel_let_go_until_a_second_one_approves(
         self, sits: Sits, carla: User, dora: User, cleo: User, finding: Finding
@@ -284,7 +293,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(35):
+        with django_assert_max_num_queries(37):
             browser.get("/admin/")
 
 

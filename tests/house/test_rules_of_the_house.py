@@ -43,6 +43,7 @@ VERBS = {
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/shredding.py": ["propose", "approve", "reject", "spare"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
@@ -50,6 +51,7 @@ VERBS = {
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
+    "referrals/shredding.py": "headers go, under the event of the approval",
     "referrals/clients.py": "expired tokens and answers are swept",
     "compliance/vault/keys.py": "wraps move in batches, each under an event that counts them",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",

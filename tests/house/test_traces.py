@@ -94,6 +94,8 @@ WORK = {
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
     "evidence.sweep_due": "",  # what no record ever named
+    "shredding.shred_due": "",  # shredding.shredded: tests/referrals/test_shredding.py
+    "agencies.warn_due": "",  # agencykey.warned: tests/referrals/test_agencies.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }

@@ -21,7 +21,7 @@ from compliance import (
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from compliance.vault import keys
-from referrals import bundles, clients, delivery, docket
+from referrals import agencies, bundles, clients, delivery, docket, shredding
 
 PAUSE = 1.0  # seconds between two passes that found nothing
 
@@ -33,6 +33,8 @@ ROOMS = (
     docket.enter_due,
     bundles.seal_due,
     delivery.deliver_due,
+    agencies.warn_due,
+    shredding.shred_due,
     keys.rewrap_due,
     keys.destroy_due,
     clients.sweep_due,
