@@ -30,6 +30,7 @@ from compliance.models import (
 from compliance.roles import Permission, User
 from referrals import agencies, docket, inquiries
 from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
+from referrals.shredding import Shredding
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
@@ -48,7 +49,7 @@ GROUPS = {
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
-    "House": ("ProviderProfile", "Work", "AuditEntry"),
+    "House": ("ProviderProfile", "Kek", "Shredding", "Work", "AuditEntry"),
 }
 
 
@@ -280,6 +281,7 @@ def _to_approve(user: User) -> Pile:
             "submitted",
             "The law: {0}",
         ),
+        (Shredding.objects.filter(state="proposed"), "proposed", "Shredding {0}"),
         (Agency.objects.filter(**added), "added", "Agency {0.name}"),
         (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
         (

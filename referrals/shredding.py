@@ -149,14 +149,14 @@ def reject(shredding: Shredding, *, because: str, by: User) -> Shredding:
 
 
 @audit.attributed
-def spare(*, period: str, by: User) -> int:
-    """Move what is still needed of a period to this year's key, so that the rest can go."""
+@transaction.atomic
+def spare(kek: Kek, *, by: User) -> Kek:
+    """Move what is still needed of a key's period to this year's key, so that the rest can go."""
     roles.require(by, Permission.PROPOSE_SHREDDING)
-    kept = [item.pk for item in _wrapped_in(period) if needed([item])]
-    with transaction.atomic():
-        heir = keys.lift(kept)
-        audit.record("kek.spared", heir, by=by, period=period, wraps=len(kept))
-    return len(kept)
+    kept = [item.pk for item in _wrapped_in(kek.period) if needed([item])]
+    heir = keys.lift(kept)
+    audit.record("kek.spared", kek, by=by, heir=heir.pk, wraps=len(kept))
+    return heir
 
 
 def evidence_of(shredding: Shredding) -> list[Item]:

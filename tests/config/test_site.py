@@ -293,7 +293,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(37):
+        with django_assert_max_num_queries(39):
             browser.get("/admin/")
 
 
@@ -316,7 +316,13 @@ class TestRegisters:
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],
-            "House": ["Provider profiles", "Work", "Audit log"],
+            "House": [
+                "Provider profiles",
+                "Keys of the evidence",
+                "Shreddings",
+                "Work",
+                "Audit log",
+            ],
         }
         listed = {model["model"] for group in groups for model in group["models"]}
         assert listed == set(admin.site._registry)

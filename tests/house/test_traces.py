@@ -74,6 +74,7 @@ COMMANDS = {
     "up": "the events of desk and worker, which it runs",
     "export_audit": "log.exported",
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
+    "shredding_certificate": "nothing: it writes again what an event certified",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
     "rulebook": "nothing: it reads the law, which is public, and takes no step",

@@ -33,8 +33,8 @@ from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.preservation import Hold
-from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, inquiries, receipts
+from compliance.vault import age, keys, uploads
+from referrals import agencies, clients, docket, inquiries, receipts, shredding
 from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
@@ -165,6 +165,17 @@ def _order(get: Get) -> Act:
             inquiries.refuse_tasking(referral, request_sha256="00", by=lee)
 
     return act
+
+
+def _propose_shredding(get: Get) -> Act:
+    item = get("item")
+    findings.dismiss(item.finding, because="A parody.", by=get("ben"))
+    return partial(shredding.propose, item=item, because="Over.", by=get("carla"))
+
+
+def _spare(get: Get) -> Act:
+    get("item")
+    return partial(shredding.spare, keys.current(), by=get("carla"))
 
 
 def _whole(pieces: Act) -> Act:
@@ -302,6 +313,18 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
         "informationrequest.refused", "carla",
     ),
+    "shredding.propose": (_propose_shredding, "shredding.proposed", "carla"),
+    "shredding.approve": (
+        lambda get: partial(shredding.approve, _propose_shredding(get)(), by=get("dora")),
+        "shredding.approved", "dora",
+    ),
+    "shredding.reject": (
+        lambda get: partial(
+            shredding.reject, _propose_shredding(get)(), because="Not yet.", by=get("dora")
+        ),
+        "shredding.rejected", "dora",
+    ),
+    "shredding.spare": (_spare, "kek.spared", "carla"),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",

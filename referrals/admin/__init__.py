@@ -14,8 +14,10 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
+from compliance.models import Kek
 from compliance.roles import Permission, User
 from referrals import agencies, clients, docket, inquiries, receipts
+from referrals.admin.shredding import KekDesk, ShreddingDesk
 from referrals.models import (
     Acknowledgement,
     Agency,
@@ -24,6 +26,7 @@ from referrals.models import (
     InformationRequest,
     LiaisonClient,
     Referral,
+    Shredding,
 )
 
 
@@ -368,3 +371,7 @@ class LiaisonClientDesk(Desk):
             "The client is revoked; its tokens end with it.", Reasoned, not_revoked,
         ),
     )  # fmt: skip
+
+
+admin.site.register(Shredding, ShreddingDesk)
+admin.site.register(Kek, KekDesk)
