@@ -220,9 +220,12 @@ class TestShredDue:
         message = approved_one.certificate.encode()
         sshsig.verify(approved_one.signature, message, shredding.NAMESPACE, key)
 
+    @pytest.mark.parametrize("is_retired", [False, True])
     def test_destroys_the_keys_of_a_period(
-        self, last_year: str, dismissed: Item, carla: User, dora: User, settings: Any
+        self, last_year: str, carla: User, dora: User, settings: Any, is_retired: bool
     ) -> None:
+        if is_retired:
+            keys.retire(Kek.objects.get())
         made = shredding.propose(period=last_year, because=WHY, by=carla)
         shredding.approve(made, by=dora)
         assert shredding.shred_due() == 1
