@@ -17,6 +17,7 @@ from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
+from compliance.transparency import TransparencyReport
 from compliance.vault.keys import FileKeyWrap, Kek
 from compliance.vault.uploads import Unclaimed
 
@@ -43,6 +44,7 @@ __all__ = [
     "RuleDocumentVersion",
     "Rung",
     "SubjectRequest",
+    "TransparencyReport",
     "Unclaimed",
     "User",
     "View",

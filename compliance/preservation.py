@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -9,7 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from compliance import audit, lifecycle, roles
 from compliance.determinations import Determination, Obligation
-from compliance.errors import WrongState
+from compliance.errors import Malformed, Stale, WrongState
 from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 
@@ -74,6 +75,31 @@ def release(hold: Hold, *, because: str, by: User) -> Hold:
     return lifecycle.advance(hold, State.RELEASED, because=because, by=by)
 
 
+@audit.attributed
+@transaction.atomic
+def extend(
+    hold: Hold, *, kept_until: datetime | None, because: str, version: int | None = None, by: User
+) -> Hold:
+    """Keep the matter longer: until a later instant, or, without one, until it is released.
+
+    Such as on an authority's letter (18 USC 2703(f)). Raises Malformed, Stale, or WrongState.
+    """
+    roles.require(by, Permission.RELEASE_HOLD)
+    if not because.strip():
+        raise Malformed("A reason is missing. Say in a sentence why it is kept longer.")
+    current = Hold.objects.select_for_update().get(pk=hold.pk)
+    if version not in (None, current.version):
+        raise Stale
+    if current.state != State.PLACED:
+        raise WrongState(f"The {current} is {current.state}; it cannot be extended.")
+    if current.kept_until is None or (kept_until and kept_until <= current.kept_until):
+        raise Malformed("An extension ends later than the hold that it extends.")
+    current.kept_until, current.version = kept_until, current.version + 1
+    current.save(update_fields=["kept_until", "version"])
+    audit.record("hold.extended", current, by=by, purpose=because.strip())
+    return current
+
+
 def place_due() -> int:
     """Place the hold of every signed determination that asks for one and has none."""
     return lifecycle.pull("place", _owed(), place)
@@ -95,6 +121,19 @@ def is_held(determination: Determination) -> bool:
         return _owed().filter(pk=determination.pk).exists()
     over = hold.kept_until is not None and hold.kept_until < timezone.now()
     return hold.state == State.PLACED and not over
+
+
+def silent_until(determination: Determination, silence: dict[str, Any]) -> datetime | None:
+    """Return when a silence of a signed matter is over, or was; None while nobody can tell.
+
+    One without an end lasts as long as the hold that counsel lifts, and for ever without a hold.
+    """
+    if silence["until"]:
+        return datetime.fromisoformat(silence["until"])
+    hold = Hold.objects.filter(determination=determination).first()
+    if hold is None or is_held(determination):
+        return None
+    return hold.released_at or hold.kept_until
 
 
 def because(determination: Determination) -> list[str]:

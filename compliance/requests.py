@@ -229,7 +229,8 @@ def _is_over(request: SubjectRequest) -> bool:
 def _about(request: SubjectRequest) -> Iterator[Finding]:
     """Yield every finding whose particulars name the person."""
     names = set(map(_plain, request.identifiers))
-    for finding in Finding.objects.exclude(state=findings.State.DISMISSED).iterator():
+    known = Finding.objects.exclude(state=findings.State.DISMISSED).only("state", "particulars")
+    for finding in known.iterator():
         told = (finding.particulars.get(each, {}).values() for each in NAMING)
         if names & {_plain(value) for values in told for value in values}:
             yield finding
@@ -286,10 +287,8 @@ def _hushed(determination: Determination) -> list[Basis]:
 
 
 def _lasts(determination: Determination, silence: dict[str, Any]) -> bool:
-    """Tell whether a silence lasts: until its end, or as long as the hold that counsel lifts."""
-    if silence["until"] is None:
-        return preservation.is_held(determination)
-    return datetime.fromisoformat(silence["until"]) > timezone.now()
+    until = preservation.silent_until(determination, silence)
+    return until is None or until > timezone.now()
 
 
 def _cited(determination: Determination, record: str) -> Basis:

@@ -28,6 +28,7 @@ from compliance.admin.forms import (
     Asking,
     Attachment,
     Climb,
+    Extension,
     FactSheet,
     NewFinding,
     ProfileSheet,
@@ -262,6 +263,12 @@ class HoldDesk(Desk):
             "The hold is released.", Reasoned,
             lambda hold, user: hold.state == preservation.State.PLACED,
             hint="From here on the evidence may be erased when its time is over.",
+        ),
+        Step(
+            "extend", "Extend", Permission.RELEASE_HOLD, preservation.extend,
+            "The hold is extended.", Extension,
+            lambda hold, user: hold.state == preservation.State.PLACED and hold.kept_until,
+            "Keep it longer, such as on an authority's letter. With no day: until it is released.",
         ),
     )  # fmt: skip
 

@@ -262,6 +262,15 @@ class Attachment(Zoned):
         self.fields["upload"].help_text = f"At most {most}. It is sealed while it arrives."
 
 
+class Extension(Zoned, Decision):
+    """Until when a hold is to last instead, and why."""
+
+    kept_until = LocalTime(
+        label="To be kept until", help_text="Empty: until it is released.", required=False
+    )
+    field_order = ["kept_until", "zone", "because"]
+
+
 class Climb(Zoned, Read):
     """A further rung of knowledge: which, since when, and on which basis."""
 

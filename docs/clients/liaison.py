@@ -107,8 +107,9 @@ def sign(key, header, claims):
 class Service:
     """The API, as one client with one key sees it."""
 
-    def __init__(self, base, client_id, key):
+    def __init__(self, base, client_id, key, states=None):
         self.base, self.client_id, self.key = base.rstrip("/"), client_id, key
+        self.states = states and Path(states)
         self._token, self._until = None, 0.0
         parts = urllib.parse.urlsplit(base)
         if parts.scheme != "https" and (parts.scheme, parts.hostname) not in AT_HOME:
@@ -135,14 +136,17 @@ class Service:
             }
             body = urllib.parse.urlencode(form).encode()
             request = urllib.request.Request(url, body, {"DPoP": self.proof("POST", url)})
-            answer = answered(request)
+            answer = answered(opened(request))
             self._token = answer["access_token"]
             self._until = time.monotonic() + answer["expires_in"]
         return self._token
 
     def open(self, method, url, headers=None, body=None):
         """Send one proven request and return the open reply."""
-        return opened(self.request(method, url, headers, body))
+        reply = opened(self.request(method, url, headers, body))
+        if self.states and "Log-Checkpoint" in reply.headers:
+            remember(self.states, reply.headers["Log-Checkpoint"])
+        return reply
 
     def request(self, method, url, headers=None, body=None):
         """Return one request with token and proof, which go to the service and nowhere else."""
@@ -162,7 +166,7 @@ class Service:
 
     def json(self, method, url, headers=None, body=None):
         """Send one proven request and return what it answers, as data."""
-        return answered(self.request(method, url, headers, body))
+        return answered(self.open(method, url, headers, body))
 
 
 class NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -172,9 +176,9 @@ class NoRedirects(urllib.request.HTTPRedirectHandler):
         """Refuse."""
 
 
-def answered(request):
-    """Send a request and return what it answers, as data."""
-    with opened(request) as reply:
+def answered(reply):
+    """Return what a reply says, as data."""
+    with reply:
         try:
             return json.load(reply)
         except ValueError:
@@ -190,6 +194,22 @@ def opened(request):
             raise Failed(refusal(error.code, error.read(65536))) from None
     except urllib.error.URLError as error:
         raise Failed(f"The service cannot be reached: {error.reason}") from None
+
+
+def remember(folder, header):
+    """Keep a signed state of the log as `checkpoint-SIZE`: a second one of that size is a fraud."""
+    try:
+        note = base64.b64decode(header, validate=True)
+        size = int(note.split(b"\n")[1])
+    except (ValueError, IndexError):
+        raise Failed("Log-Checkpoint is no checkpoint.") from None
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"checkpoint-{size}"
+    # Witnesses may cosign it later: what the log signed comes before the empty line.
+    if path.exists() and path.read_bytes().partition(b"\n\n")[0] != note.partition(b"\n\n")[0]:
+        (folder / f"checkpoint-{size}.other").write_bytes(note)
+        raise Failed(f"The log shows two states of {size} entries. Keep {folder}: it proves that.")
+    path.write_bytes(note)
 
 
 def refusal(status, body):
@@ -306,6 +326,7 @@ def parser():
     top.add_argument("--base", help="address of the service, such as https://duty.example.org")
     top.add_argument("--client-id", help="the name under which you were admitted")
     top.add_argument("--key", required=True, help="file of your private key")
+    top.add_argument("--states", help="folder in which to keep the states of the log that it shows")
     verbs = top.add_subparsers(dest="verb", required=True)
     verbs.add_parser("keygen", help="make a key")
     verbs.add_parser("list", help="list referrals").add_argument("--unread", action="store_true")
@@ -345,7 +366,7 @@ def main(arguments=None):
         if asked.verb == "keygen":
             keygen(asked)
         else:
-            service = Service(asked.base, asked.client_id, load_key(asked.key))
+            service = Service(asked.base, asked.client_id, load_key(asked.key), asked.states)
             verbs[asked.verb](service, asked)
     except (Failed, OSError) as error:
         print(error, file=sys.stderr)

@@ -14,7 +14,7 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
-from compliance.models import Kek
+from compliance.models import Hold, Kek
 from compliance.roles import Permission, User
 from referrals import agencies, clients, docket, inquiries, receipts
 from referrals.admin.shredding import KekDesk, ShreddingDesk
@@ -255,6 +255,11 @@ class InquiryDesk(Desk):
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a request."""
         return f"Request {record} about referral {record.referral}"
+
+    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
+        """Return the hold that a letter may ask to be extended."""
+        asked = record.referral.obligation.determination
+        return {"hold": Hold.objects.filter(determination=asked).first()}
 
 
 @admin.register(Agency)

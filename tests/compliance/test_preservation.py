@@ -11,7 +11,7 @@ from django.utils import timezone
 from compliance import determinations, preservation
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination, Obligation
-from compliance.errors import Malformed, NotPermitted, WrongState
+from compliance.errors import Malformed, NotPermitted, Stale, WrongState
 from compliance.preservation import HOUSE_PERIOD, Hold
 from compliance.roles import User
 
@@ -166,3 +166,46 @@ class TestConstraints:
         for changes in ({"state": "released"}, {"released_at": timezone.now()}):
             with pytest.raises(IntegrityError, match="hold_released"), transaction.atomic():
                 Hold.objects.update(**changes)
+
+
+class TestExtend:
+    @pytest.fixture
+    def hold(self, signed: Determination) -> Hold:
+        """A hold of ninety days."""
+        return preservation.place(signed)
+
+    @pytest.mark.parametrize("days", [180, None])
+    def test_keeps_the_matter_longer_with_a_reason(
+        self, hold: Hold, carla: User, days: int | None
+    ) -> None:
+        until = hold.placed_at + timedelta(days=days) if days else None
+        done = preservation.extend(
+            hold, kept_until=until, because=" A letter came. ", version=1, by=carla
+        )
+        assert (done.kept_until, done.version) == (until, 2)
+        entry = AuditEntry.objects.get(event="hold.extended")
+        assert (entry.actor_ref, entry.purpose) == (f"user:{carla.pk}", "A letter came.")
+        assert preservation.is_held(hold.determination)
+
+    def test_ends_later_than_what_it_extends(self, hold: Hold, carla: User) -> None:
+        for until in (hold.kept_until, hold.placed_at):
+            with pytest.raises(Malformed, match="ends later"):
+                preservation.extend(hold, kept_until=until, because="A letter.", by=carla)
+        endless = preservation.extend(hold, kept_until=None, because="A letter.", by=carla)
+        with pytest.raises(Malformed, match="ends later"):
+            preservation.extend(endless, kept_until=None, because="A letter.", by=carla)
+
+    def test_wants_a_reason_the_version_and_counsel(
+        self, hold: Hold, ana: User, carla: User
+    ) -> None:
+        with pytest.raises(Malformed, match="A reason is missing"):
+            preservation.extend(hold, kept_until=None, because=" ", by=carla)
+        with pytest.raises(Stale):
+            preservation.extend(hold, kept_until=None, because="A letter.", version=2, by=carla)
+        with pytest.raises(NotPermitted):
+            preservation.extend(hold, kept_until=None, because="A letter.", by=ana)
+
+    def test_is_refused_once_the_hold_is_released(self, hold: Hold, carla: User) -> None:
+        released = preservation.release(hold, because="Over.", by=carla)
+        with pytest.raises(WrongState, match="is released; it cannot be extended"):
+            preservation.extend(released, kept_until=None, because="A letter.", by=carla)

@@ -29,7 +29,7 @@ VERBS = {
     "compliance/evidence.py": ["attach", "read"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
-    "compliance/preservation.py": ["release"],
+    "compliance/preservation.py": ["extend", "release"],
     "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
     "referrals/agencies.py": [

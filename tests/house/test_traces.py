@@ -77,6 +77,7 @@ COMMANDS = {
     "shredding_certificate": "nothing: it writes again what an event certified",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
+    "transparency_report": "transparencyreport.made, once: what it prints is public",
     "rulebook": "nothing: it reads the law, which is public, and takes no step",
     "verify_audit": "nothing: whoever checks the log may have no right to write it",
     "verify_receipt": "nothing: it runs without a database",

@@ -271,6 +271,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "determination.declined", "carla",
     ),
+    "preservation.extend": (
+        lambda get: partial(
+            preservation.extend, preservation.place(get("signed")), kept_until=None,
+            because="A letter came.", by=get("carla"),
+        ),
+        "hold.extended", "carla",
+    ),
     "preservation.release": (_release, "hold.released", "carla"),
     "exports.export": (_export, "log.exported", "carla"),
     "requests.record": (_ask, "subjectrequest.recorded", "ana"),

@@ -13,7 +13,16 @@ from django.conf import settings
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 
-from compliance import determinations, evidence, facts, findings, preservation, releases, requests
+from compliance import (
+    determinations,
+    evidence,
+    facts,
+    findings,
+    preservation,
+    releases,
+    requests,
+    transparency,
+)
 from compliance.audit import checkpoints, entries, verification
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
@@ -24,8 +33,9 @@ from compliance.findings import Finding
 from compliance.jurisdictions import cases
 from compliance.models import FileKeyWrap, Hold, Item, ProviderProfile, Release, SubjectRequest
 from compliance.roles import Role, User
+from compliance.transparency import Happened
 from compliance.vault import age
-from referrals import bundles, delivery, docket, receipts
+from referrals import bundles, delivery, docket, figures, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import ReferenceMissing, Referral
@@ -44,7 +54,6 @@ CLIMBED = {
 }  # fmt: skip
 # What of each case is not shown here, because no room does it yet.
 WAITING = {
-    "G28b": "the public report, in which no small cell singles the case out",
     "G38": "retractions: all of it",
 }
 
@@ -207,6 +216,18 @@ def test_g28b_a_minor_is_referred_by_three_people_and_less_of_the_minor_leaves(
     assert finding.recorded_at < finding.confirmed_at < signed.signed_at < referral.entered_at
     assert not {"PAY", "THIRD"} & {*referral.obligation.release}
     assert referral.state == docket.State.DELIVERED
+    # Later the public report is built: nothing in it is about one case.
+    half = transparency.Half.of(NOW.date())
+    with acting("command:transparency_report"):
+        report = figures.publish(half, at=half.due)
+    for table in report.figures.values():
+        assert all(n is None or n == 0 for n in (*table["cells"].values(), table["total"]))
+    assert report.figures["reports-by-age"]["cells"] == {"minor": None, "other": None}
+    # Nor among many: the minor's cell is suppressed, and what would give it away by subtraction.
+    crowd = [Happened("reports-by-age", "other", NOW, None)] * 40
+    rows = [*transparency.happened(half.end), *crowd]
+    found = transparency.figures(half, transparency.TABLES, rows)["reports-by-age"]
+    assert (found.cells, found.total) == ({"minor": None, "other": None}, 41)
 
 
 @pytest.mark.slow

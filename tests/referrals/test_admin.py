@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from joserfc.jwk import OKPKey
 
+from compliance import preservation
+from compliance.models import Hold
 from compliance.roles import User
 from compliance.vault import age
 from referrals import agencies, clients, inquiries, receipts
@@ -358,6 +360,25 @@ class TestAgency:
 
 
 class TestInquiry:
+    def test_to_preserve_leads_to_the_hold_which_counsel_extends(
+        self, sits: Sits, carla: User, delivered: Referral, lee: LiaisonClient
+    ) -> None:
+        preservation.place_due()
+        hold = Hold.objects.get()
+        request = inquiries.receive(
+            delivered, asks="preservation", legal_process="preservation_letter",
+            process_reference="7", by=lee,
+        )  # fmt: skip
+        seat = sits(carla)
+        text = seat.reads(request)
+        assert f"/admin/compliance/hold/{hold.pk}/" in text
+        assert "Extend it there before you answer" in text
+        page = seat.takes(hold, "extend", because="A letter came.", kept_until="", zone="UTC")
+        assert page.said == ["The hold is extended."]
+        assert "A letter came." in page.content.decode()
+        assert "lasts until it is released" in seat.reads(request)
+        assert "step-extend" not in seat.reads(hold)
+
     def test_is_answered_in_words_that_the_agency_reads(
         self, sits: Sits, ana: User, carla: User, delivered: Referral, lee: LiaisonClient
     ) -> None:

@@ -1,5 +1,6 @@
 """The shipped client: Lee runs one file, from the first key to the receipt, and trusts nobody."""
 
+import base64
 import hashlib
 import importlib.util
 import json
@@ -216,6 +217,49 @@ class TestBase:
         assert "--base and --client-id are needed" in capsys.readouterr().err
 
 
+class TestStates:
+    """Who keeps what the log shows is a witness of it."""
+
+    NOTE = "log.example.org/log\n7\n{root}\n\n— log.example.org/log AAAA\n"
+
+    def shows(self, elsewhere: Elsewhere, note: str) -> None:
+        told = base64.b64encode(note.encode()).decode()
+        headers = {"Log-Checkpoint": told}
+        elsewhere.will_say((200, headers, json.dumps({"items": [], "next": None}).encode()))
+
+    def test_are_kept_by_their_size(self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path) -> None:
+        note = self.NOTE.format(root="A")
+        for shown in (note, note, note + "— wanda.example.org BBBB\n"):
+            self.shows(elsewhere, shown)
+            assert desk.runs("--states", str(tmp_path / "kept"), "list") == ""
+            assert (tmp_path / "kept" / "checkpoint-7").read_text(encoding="utf-8") == shown
+
+    def test_two_of_one_size_are_a_fraud_and_both_are_kept(
+        self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path
+    ) -> None:
+        self.shows(elsewhere, self.NOTE.format(root="A"))
+        desk.runs("--states", str(tmp_path), "list")
+        self.shows(elsewhere, self.NOTE.format(root="B"))
+        told = desk.runs("--states", str(tmp_path), "list", code=1)
+        assert told.startswith("The log shows two states of 7 entries. Keep ")
+        kept = [(tmp_path / name).read_text() for name in ("checkpoint-7", "checkpoint-7.other")]
+        assert [note.splitlines()[2] for note in kept] == ["A", "B"]
+
+    @pytest.mark.parametrize("shown", ["nothing", "a\nmany\nb\n", ""])
+    def test_what_is_none_is_refused(
+        self, desk: Lee, elsewhere: Elsewhere, tmp_path: Path, shown: str
+    ) -> None:
+        self.shows(elsewhere, shown)
+        told = desk.runs("--states", str(tmp_path), "list", code=1)
+        assert told == "Log-Checkpoint is no checkpoint.\n"
+
+    def test_are_nobodys_business_unless_they_are_asked_for(
+        self, desk: Lee, elsewhere: Elsewhere
+    ) -> None:
+        self.shows(elsewhere, "nothing")
+        assert desk.runs("list") == ""
+
+
 class TestJourney:
     @pytest.mark.slow
     def test_goes_from_the_list_to_the_receipt(
@@ -273,7 +317,12 @@ class TestJourney:
         refusal = live.runs("receipt", str(delivered.pk), "--out", str(proof), code=1)
         assert refusal.startswith("409 ")
         checkpoints.seal_due()
-        live.runs("receipt", str(delivered.pk), "--out", str(proof))
+        states = tmp_path / "states"
+        kept = ("--states", str(states))
+        live.runs(*kept, "receipt", str(delivered.pk), "--out", str(proof))
+        newest = checkpoints.latest()
+        assert newest is not None
+        assert (states / f"checkpoint-{newest.size}").read_text(encoding="utf-8") == newest.note
         entry = Path(f"{proof}.entry.json").read_bytes()
         vkey = Path(f"{proof}.vkey").read_text(encoding="utf-8")
         assert vkey == signing.vkey()

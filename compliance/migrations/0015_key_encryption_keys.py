@@ -18,7 +18,7 @@ def put_on_record(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0013_subject_requests"),
+        ("compliance", "0014_transparency_report"),
     ]
 
     operations = [
