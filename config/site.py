@@ -29,7 +29,7 @@ from compliance.models import (
 )
 from compliance.roles import Permission, User
 from referrals import agencies, docket, inquiries
-from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
+from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral, Route
 from referrals.shredding import Shredding
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
@@ -47,7 +47,7 @@ GROUPS = {
         "InformationRequest",
         "SubjectRequest",
     ),
-    "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
+    "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Kek", "Shredding", "Work", "AuditEntry"),
 }
@@ -289,6 +289,7 @@ def _to_approve(user: User) -> Pile:
             "added",
             "Client {0} of {0.agency}",
         ),
+        (Route.objects.filter(**added).select_related("agency"), "added", "Route {0}"),
     ]
     rows = [
         (getattr(each, f"{done}_at"), _approval(words.format(each), each, done, user))

@@ -8,6 +8,7 @@ from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
+from referrals.routes import Route
 from referrals.shredding import Shredding
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "InformationRequest",
     "LiaisonClient",
     "Referral",
+    "Route",
     "SealedHeader",
     "SeenOnce",
     "Shredding",
@@ -30,6 +32,7 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
+audit.watch(Route, exclude=("address",))
 audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))

@@ -34,7 +34,7 @@ effort.register_profile(
 effort.register_profile("many", effort.get_profile("few"), max_examples=150)
 effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.s3"]
 SERIAL = itertools.count()
 
 

@@ -293,7 +293,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(39):
+        with django_assert_max_num_queries(41):
             browser.get("/admin/")
 
 
@@ -314,7 +314,7 @@ class TestRegisters:
                 "Requests of agencies",
                 "Requests of people",
             ],
-            "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
+            "Agencies": ["Agencies", "Agency keys", "Liaison clients", "Routes"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],
             "House": [
                 "Provider profiles",

@@ -13,7 +13,7 @@ import referrals.shredding
 class Migration(migrations.Migration):
     dependencies = [
         ("compliance", "0015_key_encryption_keys"),
-        ("referrals", "0004_external_reference"),
+        ("referrals", "0005_routes"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
