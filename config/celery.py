@@ -17,6 +17,7 @@ BELLS = {  # how often each rings, and in which queue
     "referrals.seal_due": (EVERY_SECOND, "urgent"),
     "referrals.deliver_due": (EVERY_SECOND, "urgent"),
     "compliance.seal_log": (EVERY_SECOND, "default"),
+    "compliance.escrow_due": (EVERY_SECOND, "bulk"),
     "compliance.rewrap_due": (EVERY_SECOND, "bulk"),
     "compliance.destroy_due": (EVERY_HOUR, "bulk"),
     "compliance.cosign_due": (EVERY_SECOND, "bulk"),

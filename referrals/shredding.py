@@ -23,6 +23,7 @@ from compliance.findings import Finding, reference
 from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 from compliance.vault import keys, uploads
+from compliance.vault.escrow import EscrowedKey
 from compliance.vault.keys import FileKeyWrap, Kek
 from referrals import bundles, docket
 from referrals.bundles import SealedHeader
@@ -264,7 +265,14 @@ def _described(item: Item) -> dict[str, Any]:
         "object": item.sealed_name,
         "object_sha256": item.sealed_sha256,
         "key": f"{wrap.provider}:{wrap.key_id}" if wrap else None,
+        "escrow": _escrow(wrap),
     }
+
+
+def _escrow(wrap: FileKeyWrap | None) -> str | None:
+    """Return for which key in the safe the item was in escrow: it is to be destroyed there."""
+    kept = EscrowedKey.objects.filter(wrap=wrap).first() if wrap else None
+    return kept.fingerprint if kept else None
 
 
 def _certificate(shredding: Shredding) -> str:

@@ -14,7 +14,7 @@ import compliance.tasks
 import referrals.tasks
 from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
-from compliance.vault import keys
+from compliance.vault import escrow, keys
 from config.celery import BELLS, app
 from referrals import agencies, bundles, clients, delivery, docket, shredding
 
@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.place_due": (preservation, "place_due"),
     "compliance.weigh_due": (requests, "weigh_due"),
     "compliance.sweep_due": (evidence, "sweep_due"),
+    "compliance.escrow_due": (escrow, "escrow_due"),
     "compliance.rewrap_due": (keys, "rewrap_due"),
     "compliance.destroy_due": (keys, "destroy_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
@@ -48,6 +49,7 @@ HOURLY = {
 QUEUES = {
     "compliance.seal_log": "default",
     "compliance.cosign_due": "bulk",
+    "compliance.escrow_due": "bulk",
     "compliance.rewrap_due": "bulk",
     "referrals.shred_due": "bulk",
 }

@@ -86,6 +86,7 @@ COMMANDS = {
     "up": "the events of desk and worker, which it runs",
     "export_audit": "log.exported",
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
+    "export_escrow": "nothing: it opens nothing; whoever has the key in the safe does",
     "shredding_certificate": "nothing: it writes again what an event certified",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
@@ -110,6 +111,7 @@ WORK = {
     "evidence.sweep_due": "",  # what no record ever named
     "shredding.shred_due": "",  # shredding.shredded: tests/referrals/test_shredding.py
     "agencies.warn_due": "",  # agencykey.warned: tests/referrals/test_agencies.py
+    "escrow.escrow_due": "",  # kek.escrowed: tests/compliance/vault/test_escrow.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }

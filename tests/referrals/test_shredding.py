@@ -23,7 +23,7 @@ from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.lifecycle import Work
 from compliance.roles import User
-from compliance.vault import keys
+from compliance.vault import age, escrow, keys
 from compliance.vault.keys import FileKeyWrap, Kek
 from referrals import docket, shredding
 from referrals.bundles import SealedHeader
@@ -162,6 +162,18 @@ class TestApprove:
         made = shredding.propose(item=item, because=WHY, by=carla)
         shredding.approve(made, by=dora)
         assert not SealedHeader.objects.exists()
+
+    def test_names_the_key_in_the_safe_that_is_to_be_destroyed(
+        self, dismissed: Item, carla: User, dora: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        recipient = age.generate_identity().recipient
+        named = {"local": {}, "escrow": {f"{YEAR}": str(recipient)}}
+        monkeypatch.setattr("django.conf.settings.KEY_PROVIDERS", named)
+        escrow.escrow_due()
+        made = shredding.propose(item=dismissed, because=WHY, by=carla)
+        approved = shredding.approve(made, by=dora)
+        assert approved.remains[0]["escrow"] == age.fingerprint(recipient)
+        assert not escrow.EscrowedKey.objects.exists()
 
     def test_is_refused_to_whoever_proposed_it(self, proposed_one: Shredding, carla: User) -> None:
         with pytest.raises(SamePerson):

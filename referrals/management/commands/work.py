@@ -20,7 +20,7 @@ from compliance import (
 )
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
-from compliance.vault import keys
+from compliance.vault import escrow, keys
 from referrals import agencies, bundles, clients, delivery, docket, shredding
 
 PAUSE = 1.0  # seconds between two passes that found nothing
@@ -35,6 +35,7 @@ ROOMS = (
     delivery.deliver_due,
     agencies.warn_due,
     shredding.shred_due,
+    escrow.escrow_due,
     keys.rewrap_due,
     keys.destroy_due,
     clients.sweep_due,
