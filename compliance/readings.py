@@ -7,14 +7,28 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import models
 
 from compliance import audit
+from compliance.audit import checkpoints, entries
+from compliance.audit.entries import AuditEntry
 from compliance.roles import User
 
-SHOWN, LISTED = "shown", "listed"
+SHOWN, TRACED, LISTED = "shown", "traced", "listed"
+HOW = (SHOWN, TRACED)  # a record is read
 
 
 def show(record: models.Model, *, by: User) -> None:
     """Put on record that `by` reads the page of a record."""
     audit.record(f"{record._meta.model_name}.{SHOWN}", record, by=by)
+
+
+def trace(record: models.Model, *, by: User) -> None:
+    """Put on record that `by` reads all that the log holds about a record."""
+    audit.record(f"{record._meta.model_name}.{TRACED}", record, by=by)
+
+
+def prove(entry: AuditEntry, *, by: User) -> tuple[str, str]:
+    """Return the `.tlog-proof` of an entry and its public part. WrongState until it is sealed."""
+    show(entry, by=by)
+    return checkpoints.receipt(entry), entries.public_data(entry).decode()
 
 
 def list_(model: type[models.Model], asked: str, *, by: User) -> None:

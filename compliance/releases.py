@@ -268,8 +268,8 @@ def _take_in() -> Release:
     release = in_force(now)
     if release and not _is_behind(release):
         return release  # another process was faster
-    _put_on_record(shipped.texts)
     with acting("system:upgrade"):  # it is nobody's act, whoever came first after it
+        _put_on_record(shipped.texts)
         release = enact(_with_shipped, active_from=now)
         audit.record("release.shipped", release, by=None, sha256=release.sha256)
     return release
@@ -280,7 +280,7 @@ def _put_on_record(shipped: Texts) -> None:
     rows = RuleDocumentVersion.objects.filter(document__key__in=shipped).order_by("number")
     for version in rows.defer("text", "reports").select_related("document"):
         known[version.document.key].append(version)
-    RuleDocumentVersion.objects.bulk_create(
+    made = RuleDocumentVersion.objects.bulk_create(
         RuleDocumentVersion(
             document=document,
             number=1 + max((each.number for each in known[document.key]), default=0),
@@ -291,6 +291,8 @@ def _put_on_record(shipped: Texts) -> None:
         for document in RuleDocument.objects.filter(key__in=shipped)
         if not _is_newest_shipped(known[document.key], sha256(shipped[document.key]))
     )
+    for version in made:
+        audit.record("ruledocumentversion.shipped", version, by=None, sha256=version.sha256)
 
 
 def _is_newest_shipped(known: list[RuleDocumentVersion], sha256: str) -> bool:

@@ -1,8 +1,10 @@
 """Celery: the doorbell. It may lose or double every message; completion lives in our rows."""
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
 from django.conf import settings
 from kombu import Exchange, Queue
 
@@ -53,3 +55,9 @@ app.conf.update(
     },
 )
 app.autodiscover_tasks(["compliance", "referrals"])
+
+
+@signals.setup_logging.connect
+def _logs_stay_ours(**told: Any) -> None:
+    """Let a worker log as the settings say: Celery's own form would write an error's words."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -2,9 +2,11 @@
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import copy
 from typing import Any
+
+WORDS = ("exc", "args", "kwargs", "traceback")  # of a task, as celery.app.trace hands them on
 
 
 class Discreet(logging.Formatter):
@@ -14,6 +16,9 @@ class Discreet(logging.Formatter):
         """Return the line; what another handler may have made of the exception is not used."""
         own = copy(record)
         own.exc_text = None
+        if isinstance(own.args, Mapping):  # Celery names what failed, and with which words and why
+            said = {name: value for name, value in own.args.items() if name not in WORDS}
+            own.args = said | dict.fromkeys(WORDS, "-")
         return super().format(own)
 
     def formatException(self, ei: Any) -> str:

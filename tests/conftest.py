@@ -100,6 +100,8 @@ def lift_triggers() -> None:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for each in filter(None, found):
             cursor.execute(f"DROP TRIGGER {each[1]}{on.format(each[2])}")
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 
 
 def lay_triggers() -> None:

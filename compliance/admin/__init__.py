@@ -7,16 +7,14 @@ from django.contrib import admin
 from django.db import models, transaction
 from django.http import HttpRequest
 from django.urls import URLPattern
-from django.utils.html import format_html
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, parts, rulebooks, subjects
+from compliance.admin import law, log, parts, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
     Step,
-    address,
     at,
     buttons,
     moment,
@@ -77,21 +75,6 @@ def _record(
         if values:
             facts.assert_facts(finding, values, **told_how, by=by)
     return finding
-
-
-@admin.display(description="record")
-def _about(entry: AuditEntry) -> str:
-    return format_html("<code>{}</code>", entry.object_pk)
-
-
-@admin.display(description="kind")
-def _kind(entry: AuditEntry) -> str:
-    return str(entry.content_type.name)
-
-
-@admin.display(description="who")
-def _who(entry: AuditEntry) -> str:
-    return entry.actor.get_username() if entry.actor else entry.actor_ref
 
 
 def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
@@ -268,29 +251,7 @@ class WorkDesk(Desk):
     )  # fmt: skip
 
 
-@admin.register(AuditEntry)
-class LogDesk(Desk):
-    """The audit log, for whoever may read it."""
-
-    seen_with = Permission.READ_LOG
-    called = "Audit log"
-    list_display = (at("timestamp"), "event", _kind, _about, _who, "purpose")
-    list_select_related = ("content_type", "actor")
-    search_fields = ("object_pk__exact", "event__exact", "actor_ref__exact", "cid__exact")
-    search_help_text = "A whole event, record id, actor (user:17) or correlation id."
-    shown = (
-        "timestamp", "event", "content_type", "object_pk", "object_repr", "actor", "actor_ref",
-        "cid", "purpose", "remote_addr", "changes", "additional_data",
-    )  # fmt: skip
-
-    def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return where the record is that the entry is about, if its reader may see it."""
-        site, model = self.admin_site, record.content_type.model_class()
-        if site.is_registered(model) and site.get_model_admin(model).has_view_permission(request):
-            return {"about": address(model(pk=record.object_pk))}
-        return {}
-
-
+admin.site.register(AuditEntry, log.LogDesk)
 admin.site.register(Item, ItemDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)

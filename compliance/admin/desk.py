@@ -23,6 +23,7 @@ from django.utils.text import capfirst
 from django.views.decorators.http import require_safe
 
 from compliance import readings, roles
+from compliance.admin import history
 from compliance.admin.forms import Asking, Decision
 from compliance.errors import NotPermitted, Refused
 from compliance.models import AuditEntry
@@ -133,6 +134,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
             ("", require_safe(self.changelist_view), "changelist"),
             *begun,
             *taken,
+            ("<str:object_id>/history/", require_safe(self.trace_view), "trace"),
             ("<str:object_id>/", require_safe(self.change_view), "change"),
         ]
         return [path(where, seen(view), name=f"{name}_{what}") for where, view, what in addresses]
@@ -217,10 +219,29 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show one record from top to bottom."""
+        return self.show(request, self._seen(request, object_id))
+
+    def trace_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Show what the log holds about a record, newest first, with diffs and proofs."""
+        record = self._seen(request, object_id)
+        _require(person(request), Permission.READ_LOG)
+        readings.trace(record, by=person(request))
+        asked = request.GET.get("before", "")
+        before = AuditEntry.objects.filter(pk=int(asked)).first() if asked.isdecimal() else None
+        told = history.told(record, before)
+        more = told[history.SHOWN - 1].entry if len(told) > history.SHOWN else None
+        title = f"{self.headline(record)}: history"
+        return self.page(
+            request, "history", title=title, record=address(record),
+            told=told[: history.SHOWN], more=more,
+        )  # fmt: skip
+
+    def _seen(self, request: HttpRequest, object_id: str) -> Any:
+        """Return a record that the person may see."""
         record = self._found(request, object_id)
         if not self.has_view_permission(request, record):
             raise PermissionDenied
-        return self.show(request, record)
+        return record
 
     def show(
         self, request: HttpRequest, record: Any, tried: Button | None = None, *, status: int = 200
@@ -235,6 +256,7 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
             rows=[row for row in (self.row(record, name) for name in self.shown) if row[1]],
             steps=buttons(self, person(request), record, tried),
             timeline=timeline(record, *self.parts(record)),
+            history=address(record, "trace") if _reads_log(request) else None,
             **self.story(request, record, tried),
         )
         page.status_code = status
@@ -276,6 +298,10 @@ class Desk(admin.ModelAdmin):  # type: ignore[type-arg]
 def person(request: HttpRequest) -> User:
     """Return the person at the desk."""
     return cast(User, request.user)
+
+
+def _reads_log(request: HttpRequest) -> bool:
+    return person(request).may(Permission.READ_LOG)
 
 
 def _require(user: User, permission: Permission) -> None:
@@ -342,5 +368,6 @@ def timeline(*records: models.Model) -> models.QuerySet[AuditEntry]:
         kind = ContentType.objects.get_for_model(model)
         about |= models.Q(content_type=kind, object_pk__in=named)
     done = AuditEntry.objects.filter(about, action=AuditEntry.Action.ACCESS)
-    events = done.exclude(event__endswith=f".{readings.SHOWN}")
+    read = [f"{model._meta.model_name}.{how}" for model in keys for how in readings.HOW]
+    events = done.exclude(event__in=read)
     return events.select_related("actor").order_by("timestamp", "id")

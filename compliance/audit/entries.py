@@ -11,6 +11,7 @@ import json
 import re
 import secrets
 from datetime import UTC
+from functools import cache
 from typing import Any, ClassVar, Never, TypeVar, cast
 from uuid import UUID
 
@@ -89,7 +90,11 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["timestamp", "id"], name="entry_by_time"),
-            models.Index(fields=["content_type", "object_pk"], name="entry_by_object"),
+            models.Index(
+                fields=["content_type", "object_pk", "timestamp", "id"], name="entry_by_record"
+            ),
+            models.Index(fields=["event", "timestamp", "id"], name="entry_by_event"),
+            models.Index(fields=["actor_ref", "timestamp", "id"], name="entry_by_actor"),
         ]
 
     def __str__(self) -> str:
@@ -102,8 +107,25 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         self._complete(context.current(self.actor))
         # No savepoint: a caller who survives a failed entry would go on unlogged.
         with transaction.atomic(savepoint=False):
-            super().save(force_insert=True)
-            _owe_leaf(self.pk, tree.leaf_hash(public_data(self)))
+            self._insert()
+        self._state.adding, self._state.db = False, connection.alias
+
+    def _insert(self) -> None:
+        """Insert the entry and its leaf in SQL: through the ORM each write would cost a half more.
+
+        The number of the entry is part of the leaf. PostgreSQL hashes what it has just numbered.
+        """
+        fields = _columns()
+        values = [each.get_db_prep_save(getattr(self, each.attname), connection) for each in fields]
+        with connection.cursor() as cursor:
+            if connection.vendor == "postgresql":
+                head, _, tail = public_data(self, 0).partition(_UNNUMBERED)
+                cursor.execute(_insertion(_OWED_AT_ONCE), [*values, b"\0" + head, tail])
+                self.pk = cursor.fetchone()[0]
+            else:
+                cursor.execute(_insertion("{} RETURNING id"), values)
+                self.pk = cursor.fetchone()[0]
+                cursor.execute(_OWED, [self.pk, tree.leaf_hash(public_data(self))])
 
     def delete(self, *args: Any, **kwargs: Any) -> Never:
         """Refuse."""
@@ -124,7 +146,8 @@ class AuditEntry(AbstractLogEntry, models.Model):  # type: ignore[misc]
         self.purpose = self.purpose or acting.purpose or None
         self.object_pk = str(self.object_pk)
         for name in ("changes", "serialized_data", "additional_data"):
-            setattr(self, name, json.loads(json.dumps(getattr(self, name), default=_plain)))
+            if (value := getattr(self, name)) is not None:
+                setattr(self, name, json.loads(json.dumps(value, default=_plain)))
         for name, value in derived(self).items():
             setattr(self, name, value)
         self.salt = secrets.token_bytes(SALT)
@@ -148,12 +171,24 @@ class AuditOutbox(models.Model):
         return f"leaf of entry {self.pk}"
 
 
-def _owe_leaf(entry: int, leaf: bytes) -> None:
-    # In SQL, for every write in the system passes here: the ORM would cost a tenth of it.
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO compliance_auditoutbox (entry_id, hash) VALUES (%s, %s)", [entry, leaf]
-        )
+_UNNUMBERED = b'"id":0'  # no other member of the public part can hold a quotation mark
+_OWED = "INSERT INTO compliance_auditoutbox (entry_id, hash) VALUES (%s, %s)"
+_OWED_AT_ONCE = """WITH entry AS ({} RETURNING id)
+INSERT INTO compliance_auditoutbox (entry_id, hash)
+SELECT id, sha256(%s || convert_to('"id":' || id, 'UTF8') || %s) FROM entry RETURNING entry_id"""
+
+
+@cache
+def _columns() -> list["models.Field[Any, Any]"]:
+    return [field for field in AuditEntry._meta.concrete_fields if not field.primary_key]
+
+
+@cache
+def _insertion(around: str) -> str:
+    names = ", ".join(str(field.column) for field in _columns())
+    marks = ", ".join(["%s"] * len(_columns()))
+    insert = f"INSERT INTO compliance_auditentry ({names}) VALUES ({marks})"  # noqa: S608
+    return around.format(insert)
 
 
 def record(
@@ -217,14 +252,14 @@ def _plain(value: object) -> str:
     raise Malformed(f"The audit log takes ids and digests as text, not {type(value).__name__}.")
 
 
-def public_data(entry: AuditEntry) -> bytes:
-    """Return the public part of the entry: what its leaf is the hash of."""
+def public_data(entry: AuditEntry, number: int | None = None) -> bytes:
+    """Return the public part of the entry, of this number: what its leaf is the hash of."""
     # A model is never renamed: its name is in the leaves.
     content_type = ContentType.objects.get_for_id(entry.content_type_id)
     return canonical(
         {
             "v": 1,
-            "id": entry.pk,
+            "id": entry.pk if number is None else number,
             "ts": entry.timestamp.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "event": entry.event,
             "obj": f"{content_type.app_label}.{content_type.model}:{entry.object_pk}",

@@ -334,7 +334,7 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "problem"),
         [
-            (["--by", "nobody", "--about", "compliance.user:1"], "Nobody of that name"),
+            (["--by", "nobody", "--about", "compliance.user:{ana}"], "Nobody of that name"),
             (["--by", "ana", "--about", "compliance.user:{ana}"], "may not read log"),
             (["--by", "carla"], "Name either"),
             (["--by", "carla", "--from", "2026-01-01"], "Name either"),

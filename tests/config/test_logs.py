@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import path
 
 from compliance.findings import Finding
+from config.celery import app
 from config.logs import Discreet
 
 
@@ -86,3 +87,30 @@ class TestDiscreet:
         assert " in broken\n" in logged()
         for hidden in (finding.statement[:20], "is_stamped", str(finding.pk)):
             assert hidden not in logged()
+
+
+class TestWorker:
+    def test_of_celery_logs_in_our_form(self) -> None:
+        before = list(logging.getLogger().handlers)
+        try:
+            app.log.setup_logging_subsystem(loglevel="INFO", logfile=None)
+            (console,) = logging.getLogger().handlers
+            assert isinstance(console.formatter, Discreet)
+        finally:
+            logging.getLogger().handlers[:] = before
+
+    def test_says_which_task_failed_and_where_and_not_its_words(
+        self, logged: Callable[[], str]
+    ) -> None:
+        def fails(word: str) -> None:
+            fail(word)
+
+        task = app.task(name="sample.fails")(fails)
+        try:
+            task.apply(args=["marker"])
+        finally:
+            app.tasks.pop("sample.fails")
+        assert "ERROR celery.app.trace Task sample.fails[" in logged()
+        assert " in fail" in logged()
+        assert "ValueError" in logged()
+        assert "marker" not in logged()

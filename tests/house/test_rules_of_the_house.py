@@ -22,7 +22,7 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 # Verbs of people: the module, and what they are called there.
 VERBS = {
     "compliance/roles.py": ["prove_again"],
-    "compliance/readings.py": ["show", "list_"],
+    "compliance/readings.py": ["show", "trace", "prove", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
     "compliance/drafts.py": ["draft", "retire", "submit", "approve", "reject", "load"],
@@ -52,7 +52,7 @@ VERBS = {
 # Writes that django-auditlog does not see, and why each is right.
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
-    "compliance/releases.py": "the shipped set goes on record at once, under its release's event",
+    "compliance/releases.py": "the shipped set is made at once; each version has its event",
     "referrals/shredding.py": "headers go, under the event of the approval",
     "referrals/clients.py": "expired tokens and answers are swept",
     "compliance/vault/escrow.py": "a batch is kept under an event that counts it",

@@ -44,6 +44,8 @@ SILENT = {
     "admin/autocomplete/": "no desk has a field that completes itself: answers 403",
     "admin/r/nothing/nothing/": "no record has an address outside the desk: answers 404",
     "admin/password_change/done/": "says that it is done",
+    sample("admin/compliance/auditentry/<str:x>/proof/"): "auditentry.shown: test_log.py",
+    sample("admin/compliance/auditentry/<str:x>/public/"): "auditentry.shown: test_log.py",
     f"{UPLOADS}{sample('<uuid:x>')}/": "what is missing of one's own upload",
     REFERRALS: "an agency's own numbers and states, asked for every few seconds",
     f"{ONE}/receipt": "the proof of an event that the agency was told of; it holds codes only",
@@ -166,6 +168,7 @@ def of_desks() -> Iterator[str]:
         here = f"admin/{desk.opts.app_label}/{desk.opts.model_name}/"
         steps = [*desk.steps, *([desk.begin] if desk.begin else [])]
         yield from (here, sample(f"{here}<str:object_id>/"), f"admin/{desk.opts.app_label}/")
+        yield sample(f"{here}<str:object_id>/history/")
         yield from (sample(f"{here}<str:object_id>/{step.name}/") for step in steps)
         yield from (f"{here}{step.name}/" for step in steps)
 
@@ -193,6 +196,8 @@ class TestAddresses:
             if record is not None:
                 assert reader.get(f"{here}{record.pk}/").status_code == 200, here
                 assert left() == [f"{name}.shown"]
+                assert reader.get(f"{here}{record.pk}/history/").status_code == 200, here
+                assert left() == [f"{name}.traced"]
 
     def test_that_search_keep_what_was_asked_to_themselves(
         self, reader: Client, left: Callable[[], list[str]]

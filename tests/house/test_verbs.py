@@ -201,6 +201,12 @@ def _order(get: Get) -> Act:
     return act
 
 
+def _prove(get: Get) -> Act:
+    get("ana")
+    checkpoints.seal_due()
+    return partial(readings.prove, AuditEntry.objects.earliest(), by=get("otto"))
+
+
 def _propose_shredding(get: Get) -> Act:
     item = get("item")
     findings.dismiss(item.finding, because="A parody.", by=get("ben"))
@@ -225,6 +231,11 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(readings.show, get("finding"), by=get("carla")),
         "finding.shown", "carla",
     ),
+    "readings.trace": (
+        lambda get: partial(readings.trace, get("finding"), by=get("carla")),
+        "finding.traced", "carla",
+    ),
+    "readings.prove": (_prove, "auditentry.shown", "otto"),
     "readings.list_": (
         lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
     ),

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0016_parts_of_evidence"),
+        ("compliance", "0017_entry_indexes"),
     ]
 
     operations = [
