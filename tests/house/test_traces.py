@@ -110,7 +110,7 @@ WORK = {
     "checkpoints.seal_due": "",  # the log itself: an event would want to be sealed again
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
-    "evidence.sweep_due": "",  # what no record ever named
+    "evidence.sweep_due": "",  # upload.swept: tests/compliance/test_evidence.py
     "shredding.shred_due": "",  # shredding.shredded: tests/referrals/test_shredding.py
     "agencies.warn_due": "",  # agencykey.warned: tests/referrals/test_agencies.py
     "escrow.escrow_due": "",  # kek.escrowed: tests/compliance/vault/test_escrow.py
