@@ -104,6 +104,7 @@ WORK = {
     "preservation.place_due": "hold.placed",
     "requests.weigh_due": "",  # prolonged: tests/compliance/test_requests.py
     "docket.enter_due": "referral.entered",
+    "retractions.retract_due": "",  # of what was overturned: tests/referrals/test_retractions.py
     "bundles.seal_due": "referral.sealed",
     "delivery.deliver_due": "referral.delivered",
     "clients.sweep_due": "",  # what has expired says nothing any more

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0017_entry_indexes"),
+        ("compliance", "0018_overturnings"),
     ]
 
     operations = [

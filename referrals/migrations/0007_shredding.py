@@ -13,7 +13,7 @@ import referrals.shredding
 class Migration(migrations.Migration):
     dependencies = [
         ("compliance", "0015_key_encryption_keys"),
-        ("referrals", "0005_routes"),
+        ("referrals", "0006_filings"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
