@@ -5,6 +5,10 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ("changes.py", "_substance", "'outcomes'", "'outcomesx'"): (
         "both sides of the comparison are called so"
     ),
+    ("effects.py", "_from_status", "'in_force'", "'in_forcex'"): (
+        "what is in force is asked the long way; it is slower"
+    ),
+    ("effects.py", "_unconfirmed", "-1", "1"): "there are two parts; the second is the last",
     ("logic.py", "seeking", "not _is_open_while_unknown(part)", "True"): (
         "a plain test would be asked for twice; it is slower"
     ),
