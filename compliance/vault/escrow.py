@@ -75,7 +75,8 @@ def _sealed(kek: Kek) -> tuple[str, dict[int, bytes]]:
 def _keep(kek: Kek, ready: tuple[str, dict[int, bytes]]) -> None:
     """Put a batch on record, but for what was shredded meanwhile, in one event."""
     fingerprint, headers = ready
-    here = FileKeyWrap.objects.select_for_update().filter(pk__in=headers, escrowed=None)
+    mine = FileKeyWrap.objects.select_for_update(of=("self",))  # PostgreSQL locks no outer join
+    here = mine.filter(pk__in=headers, escrowed=None)
     kept = [EscrowedKey(wrap=w, fingerprint=fingerprint, header=headers[w.pk]) for w in here]
     EscrowedKey.objects.bulk_create(kept)
     audit.record("kek.escrowed", kek, by=None, recipient=fingerprint, wraps=len(kept))
