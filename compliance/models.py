@@ -20,6 +20,7 @@ from compliance.releases import Release
 from compliance.requests import SubjectRequest
 from compliance.roles import User
 from compliance.transparency import TransparencyReport
+from compliance.vault.escrow import EscrowedKey
 from compliance.vault.keys import FileKeyWrap, Kek
 from compliance.vault.uploads import Unclaimed
 
@@ -33,6 +34,7 @@ __all__ = [
     "AuditTimestamp",
     "ConflictDecision",
     "Determination",
+    "EscrowedKey",
     "FactAssertion",
     "FileKeyWrap",
     "Finding",

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     CLOSE_REFERRAL = "close_referral"
     RECORD_PROCESS = "record_process"
     DECIDE_PROCESS = "decide_process"
+    PROPOSE_SHREDDING = "propose_shredding"
+    APPROVE_SHREDDING = "approve_shredding"
     RECORD_REQUEST = "record_request"
     ANSWER_REQUEST = "answer_request"
     ENROL_AGENCY = "enrol_agency"
@@ -79,6 +81,8 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.CLOSE_REFERRAL,
             Permission.RECORD_PROCESS,
             Permission.DECIDE_PROCESS,
+            Permission.PROPOSE_SHREDDING,
+            Permission.APPROVE_SHREDDING,
             Permission.RECORD_REQUEST,
             Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
@@ -89,7 +93,12 @@ ROLES: dict[str, frozenset[Permission]] = {
     ),
     Role.AUDITOR: frozenset({Permission.READ_LOG, Permission.VIEW_REGISTER}),
     Role.CUSTODIAN: frozenset(
-        {Permission.ENROL_AGENCY, Permission.APPROVE_AGENCY, Permission.VIEW_REGISTER}
+        {
+            Permission.ENROL_AGENCY,
+            Permission.APPROVE_AGENCY,
+            Permission.PROPOSE_SHREDDING,
+            Permission.VIEW_REGISTER,
+        }
     ),
 }
 

@@ -4,7 +4,7 @@ from celery import shared_task
 
 from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
-from compliance.vault import keys
+from compliance.vault import escrow, keys
 
 
 @shared_task(name="compliance.take_in_due")
@@ -65,3 +65,9 @@ def cosign_due() -> None:
 def stamp_due() -> None:
     """Have the log stamped."""
     anchors.stamp_due()
+
+
+@shared_task(name="compliance.escrow_due")
+def escrow_due() -> None:
+    """Put in escrow what is owed to it."""
+    escrow.escrow_due()

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.text import capfirst
+from django.utils.timesince import timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
 from compliance import determinations, facts, findings, lifecycle, releases, requests
@@ -35,6 +36,7 @@ from referrals.models import (
     Referral,
     Route,
 )
+from referrals.shredding import Shredding
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
@@ -53,7 +55,7 @@ GROUPS = {
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
-    "House": ("ProviderProfile", "Work", "AuditEntry"),
+    "House": ("ProviderProfile", "Kek", "Shredding", "Work", "AuditEntry"),
 }
 
 
@@ -70,7 +72,7 @@ class DeskSite(AdminSite):
     ) -> TemplateResponse:
         """Show what waits, most urgent first."""
         user = cast(User, request.user)
-        piles = [_to_approve(user), _failing()]
+        piles = [_to_approve(user), _ending(), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
                 _overdue(), undoing.to_sign(), undoing.doubted(), _idle(), _due(), _homeless(),
@@ -266,6 +268,7 @@ def _to_approve(user: User) -> Pile:
             "submitted",
             "The law: {0}",
         ),
+        (Shredding.objects.filter(state="proposed"), "proposed", "Shredding {0}"),
         (Agency.objects.filter(**added), "added", "Agency {0.name}"),
         (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
         (
@@ -294,6 +297,20 @@ def _approval(title: str, record: Model, done: str, user: User) -> Row:
     by: User = getattr(record, f"{done}_by")
     whose = "you; a second person decides" if by == user else str(by)
     return Row(title, page_of(record), f"put on record by {whose}")
+
+
+def _ending() -> Pile:
+    """Return the keys of agencies that end soon and have no successor."""
+    waiting = agencies.expiring().select_related("agency")
+    rows = (
+        Row(
+            f"Key of {each.agency.name}",
+            page_of(each.agency),
+            f"ends in {timeuntil(each.expires_at, depth=1)}; ask the agency for its next key",
+        )
+        for each in waiting[:SHOWN]
+    )
+    return pile_of("Keys that end", "Every key of an agency lasts another month.", waiting, rows)
 
 
 def _failing() -> Pile:

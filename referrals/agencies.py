@@ -1,11 +1,11 @@
 """Agencies: who may receive a referral, and the key that a bundle is sealed to."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from compliance import audit, lifecycle, releases, roles
@@ -13,6 +13,8 @@ from compliance.errors import KeyUnusable, Malformed, Refused, SamePerson
 from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 from compliance.vault import age
+
+NOTICE = timedelta(days=30)  # so long before its end an agency is asked for its next key
 
 
 class NotEnrolled(Refused):
@@ -101,6 +103,11 @@ class AgencyKey(models.Model):
     def __str__(self) -> str:
         return f"key {self.fingerprint[:16]}"
 
+    @property
+    def kind(self) -> str:
+        """Return the type of the key, as age calls it."""
+        return age.parse_recipient(self.recipient).kind
+
 
 @audit.attributed
 @transaction.atomic
@@ -140,12 +147,17 @@ def revoke(agency: Agency, *, because: str, by: User) -> Agency:
 @audit.attributed
 @transaction.atomic
 def add_key(agency: Agency, recipient: str, *, expires_at: datetime, by: User) -> AgencyKey:
-    """Add an agency's public key (age1… or age1pq…). It counts once a second person approved it."""
+    """Add an agency's public key. It counts once a second person approved it.
+
+    `recipient` is age1pq… (mlkem768x25519, which we advise), age1… (X25519) or age1tag… (p256tag).
+    """
     roles.require(by, Permission.ENROL_AGENCY)
     try:
         parsed = age.parse_recipient(recipient.strip())
     except age.AgeError as error:
-        raise Malformed("This is not an age public key. It begins with age1 or age1pq.") from error
+        raise Malformed(
+            "This is not an age public key. It begins with age1pq, age1 or age1tag."
+        ) from error
     if expires_at <= timezone.now():
         raise Malformed("The key's last day must lie in the future.")
     mark = age.fingerprint(parsed)
@@ -174,6 +186,24 @@ def revoke_key(key: AgencyKey, *, because: str, by: User) -> AgencyKey:
     """Revoke a key; nothing is sealed to it from now on."""
     roles.require(by, Permission.APPROVE_AGENCY)
     return lifecycle.advance(key, State.REVOKED, because=because, by=by)
+
+
+def expiring() -> QuerySet[AgencyKey]:
+    """Return the keys that end within NOTICE and that no later one of their agency follows."""
+    soon = timezone.now() + NOTICE
+    heir = _usable_keys().filter(agency=OuterRef("agency"), expires_at__gt=soon)
+    return _usable_keys().filter(~Exists(heir), expires_at__lte=soon).order_by("expires_at")
+
+
+@transaction.atomic
+def warn(key: AgencyKey) -> None:
+    """Put on record that a key is about to end; the desk asks for the next one."""
+    audit.record("agencykey.warned", key, by=None)
+
+
+def warn_due() -> int:
+    """Warn once of every key that is about to end."""
+    return lifecycle.pull("warn", expiring(), warn)
 
 
 def for_recipient(recipient: str) -> Agency:

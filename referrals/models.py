@@ -11,6 +11,7 @@ from referrals.processes import LegalProcess
 from referrals.receipts import Acknowledgement
 from referrals.retractions import Retraction
 from referrals.routes import Route
+from referrals.shredding import Shredding
 
 __all__ = [
     "AccessToken",
@@ -27,6 +28,7 @@ __all__ = [
     "Route",
     "SealedHeader",
     "SeenOnce",
+    "Shredding",
     "StoredReply",
 ]
 
@@ -43,3 +45,4 @@ audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
 audit.watch(InformationRequest, exclude=("process_reference",))
+audit.watch(Shredding, exclude=("remains", "certificate", "signature"))

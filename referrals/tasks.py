@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from referrals import bundles, clients, delivery, docket, retractions
+from referrals import agencies, bundles, clients, delivery, docket, retractions, shredding
 
 
 @shared_task(name="referrals.enter_due")
@@ -33,3 +33,15 @@ def deliver_due() -> None:
 def sweep_due() -> None:
     """Forget expired tokens and answers."""
     clients.sweep_due()
+
+
+@shared_task(name="referrals.warn_due")
+def warn_due() -> None:
+    """Warn of agencies' keys that are about to end."""
+    agencies.warn_due()
+
+
+@shared_task(name="referrals.shred_due")
+def shred_due() -> None:
+    """End what was approved for shredding."""
+    shredding.shred_due()

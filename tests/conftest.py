@@ -80,7 +80,7 @@ LATER = (  # guarded in the same way
 )  # fmt: skip
 GUARDED = [
     import_module("compliance.migrations.0010_decided_law"),
-    import_module("referrals.migrations.0007_versions_and_processes"),
+    import_module("referrals.migrations.0008_versions_and_processes"),
 ]
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 

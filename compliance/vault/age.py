@@ -1,7 +1,8 @@
 """The age v1 format: keys, and the headers that hold a file key for them.
 
-The specification is c2sp.org/age. We seal for X25519 and for mlkem768x25519, which withstands a
-quantum computer and is our default. Passphrases and armor are only read.
+The specification is c2sp.org/age. We seal for mlkem768x25519, which withstands a quantum computer
+and is our default, for X25519, and for p256tag, whose secret key stays in a smart card. Passphrases
+and armor are only read.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from functools import cached_property
 from typing import BinaryIO, ClassVar, Protocol, TypeVar
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
@@ -34,6 +36,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from compliance.vault import bech32, grammar, stream
 from compliance.vault.grammar import (
     MLKEM768_X25519,
+    P256_TAG,
     SCRYPT,
     SHARES,
     VERSION,
@@ -72,6 +75,9 @@ MLKEM768_PUBLIC, MLKEM768_SEED, MLKEM768_CIPHERTEXT = 1184, 64, 1088
 SEED = 32
 HYBRID = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 HYBRID_INFO = b"age-encryption.org/mlkem768x25519"
+TAGGED = Suite(KEM.P256, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
+TAGGED_INFO = b"age-encryption.org/p256tag"
+P256_POINT, P256_SHARE, TAG_SIZE = 33, 65, 4
 # Any private key finds out a public point of low order.
 PROBE = X25519PrivateKey.generate()
 
@@ -165,6 +171,29 @@ class HybridRecipient(Recipient):
         return Stanza(self.kind, (encode_base64(share),), body)
 
 
+class TaggedRecipient(Recipient):
+    """A P-256 public key whose secret half never leaves its hardware (PIV, YubiKey).
+
+    Not safe from a quantum computer. Its tag lets whoever knows the key recognise its files.
+    """
+
+    kind, prefix = P256_TAG, "age1tag"
+
+    def __init__(self, raw: bytes) -> None:
+        super().__init__(raw)
+        if len(raw) != P256_POINT:
+            raise ValueError("The point is not compressed.")
+        self._key = EllipticCurvePublicKey.from_encoded_point(SECP256R1(), raw)
+
+    def wrap(self, file_key: bytes | bytearray) -> Stanza:
+        """Wrap a file key by HPKE, under a tag (age, "The p256tag recipient type")."""
+        sealed = TAGGED.encrypt(file_key, self._key, TAGGED_INFO)
+        share, body = sealed[:P256_SHARE], sealed[P256_SHARE:]
+        known = share + hashlib.sha256(self.raw).digest()[:TAG_SIZE]
+        tag = hmac.digest(TAGGED_INFO, known, "sha256")[:TAG_SIZE]
+        return Stanza(self.kind, (encode_base64(tag), encode_base64(share)), body)
+
+
 class Identity(ABC):
     """A secret key. Only `str` shows it, in upper case; its repr does not."""
 
@@ -255,7 +284,7 @@ class Passphrase:
         return key.decrypt(bytes(12), stanza.body, None)
 
 
-RECIPIENTS = {each.prefix: each for each in (HybridRecipient, X25519Recipient)}
+RECIPIENTS = {each.prefix: each for each in (HybridRecipient, X25519Recipient, TaggedRecipient)}
 IDENTITIES = {each.prefix: each for each in (HybridIdentity, X25519Identity)}
 KINDS = {each.kind: each for each in (HybridIdentity, X25519Identity)}
 

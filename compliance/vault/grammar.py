@@ -15,6 +15,7 @@ from compliance.vault.stream import AgeError
 VERSION = b"age-encryption.org/v1"
 X25519 = "X25519"
 MLKEM768_X25519 = "mlkem768x25519"
+P256_TAG = "p256tag"
 SCRYPT = "scrypt"
 # How long the first argument of a stanza is: an X25519 share, an HPKE encapsulation, a salt.
 SHARES = {X25519: 32, MLKEM768_X25519: 1120, SCRYPT: 16}

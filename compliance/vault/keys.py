@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -143,6 +144,18 @@ def wraps(kek: Kek) -> models.QuerySet[FileKeyWrap]:
 
 
 @transaction.atomic
+def lift(subjects: Collection[uuid.UUID]) -> Kek:
+    """Move the wraps of these subjects to this year's key, which is returned."""
+    heir = current()
+    for wrap in FileKeyWrap.objects.select_for_update().filter(subject__in=subjects):
+        blob = _moved(wrap, heir)
+        wrap.provider, wrap.key_id, wrap.blob = heir.provider, heir.key_id, blob
+        wrap.save()
+    _require_in_use(heir)
+    return heir
+
+
+@transaction.atomic
 def retire(kek: Kek) -> Kek:
     """Retire a key. What it wraps moves to its successor next, payloads are not touched."""
     return lifecycle.advance(kek, State.RETIRED, by=None)
@@ -210,11 +223,12 @@ def _move(kek: Kek, ready: tuple[Kek, dict[int, bytes]]) -> None:
     """Put a batch under the successor, unless it is gone by now, and say so in one event."""
     heir, blobs = ready
     _require_in_use(heir)
-    batch = list(wraps(kek).select_for_update().filter(pk__in=blobs))
-    for wrap in batch:
-        wrap.provider, wrap.key_id, wrap.blob = heir.provider, heir.key_id, blobs[wrap.pk]
-    FileKeyWrap.objects.bulk_update(batch, ["provider", "key_id", "blob"])
-    audit.record("kek.rewrapped", kek, by=None, heir=heir.pk, wraps=len(batch))
+    # Only what is still under the old key: it may have been shredded meanwhile.
+    moved = sum(
+        wraps(kek).filter(pk=pk).update(provider=heir.provider, key_id=heir.key_id, blob=blob)
+        for pk, blob in blobs.items()
+    )
+    audit.record("kek.rewrapped", kek, by=None, heir=heir.pk, wraps=moved)
 
 
 def _mark_destroyed(kek: Kek, _: None) -> None:

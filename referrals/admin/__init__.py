@@ -14,12 +14,13 @@ from compliance import releases
 from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
-from compliance.models import Hold
+from compliance.models import Hold, Kek
 from compliance.roles import Permission
 from referrals import agencies, clients, docket, filings, inquiries, processes, receipts, routes
 from referrals.admin import undoing as undoing
 from referrals.admin.conditions import added_by_another, not_revoked, within
 from referrals.admin.served import Served, is_closed
+from referrals.admin.shredding import KekDesk, ShreddingDesk
 from referrals.admin.ways import NewRoute
 from referrals.models import (
     Acknowledgement,
@@ -29,6 +30,7 @@ from referrals.models import (
     LiaisonClient,
     Referral,
     Retraction,
+    Shredding,
 )
 
 
@@ -56,7 +58,7 @@ class NewKey(Zoned):
 
     recipient = forms.CharField(
         label="Public key",
-        help_text="What the agency sent: age1… or age1pq….",
+        help_text="What the agency sent: age1pq… if it can, else age1… or age1tag….",
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         required=False,
     )
@@ -338,7 +340,9 @@ class AgencyKeyDesk(Desk):
     """The public keys that bundles are sealed to."""
 
     seen_with = Permission.VIEW_REGISTER
-    list_display = ("__str__", "agency", standing, at("expires_at"), "added_by", "approved_by")
+    list_display = (
+        "__str__", "kind", "agency", standing, at("expires_at"), "added_by", "approved_by",
+    )  # fmt: skip
     list_filter = ("state",)
     list_select_related = ("agency", "added_by", "approved_by")
     search_fields = ("fingerprint__exact", "agency__authority__exact")
@@ -390,3 +394,7 @@ class LiaisonClientDesk(Desk):
             "The client is revoked; its tokens end with it.", Reasoned, not_revoked,
         ),
     )  # fmt: skip
+
+
+admin.site.register(Shredding, ShreddingDesk)
+admin.site.register(Kek, KekDesk)

@@ -7,10 +7,11 @@
 sealing: a file against copy and cipher alone, and against the stock age program.
 law:     rules against other people's engines, a determination against writing it down.
 audit:   the log's writer against a plain insert, its sealer, its verification, its proofs.
+keys:    wraps moved to a new key, headers for one, a thousand bundles against the age program.
 journey: a finding from record to closed against its bare database transactions.
 month:   a month of work in the log, written, sealed and verified in full; only if it is named.
 
-The last three run on SQLite, and on PostgreSQL too if DUTYLINE_DATABASE_URL names one: in a
+The last four run on SQLite, and on PostgreSQL too if DUTYLINE_DATABASE_URL names one: in a
 database beside the named one, dropped in the end. Nothing else is touched, nothing stays behind.
 Each line is one figure. They are for reading: no test asserts them, for they are the machine's too.
 """
@@ -23,7 +24,7 @@ from importlib import import_module
 from tests.benchmarks import measure
 
 URL = "DUTYLINE_DATABASE_URL"
-NAMES = ("sealing", "law", "audit", "journey")
+NAMES = ("sealing", "law", "audit", "keys", "journey")
 LONG = ("month",)
 BARE = ("sealing", "law")  # these need neither Django nor a database
 ROOM = 2**30  # bytes, more than a database of ours grows to

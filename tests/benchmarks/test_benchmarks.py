@@ -68,6 +68,14 @@ FIGURES = {
         "proofs of consistency of 3000 leaves",
         "a proof in a tree of 3000 leaves",
     ],
+    "keys": [
+        "SQLite, wraps moved to a new key",
+        "SQLite, moving 3 wraps to a new key",
+        "headers for a new mlkem768x25519 key",
+        "headers for a new X25519 key",
+        "2 bundles of 100 KB to one key, their files alone",
+        "2 bundles of 100 KB to one key, whole",
+    ],
     "journey": ["SQLite, a finding from record to closed"],
     "month": [
         "SQLite, entries of a month written",

@@ -33,6 +33,8 @@ release_hold        .         x        .        .
 close_referral      .         x        .        .
 record_process      x         x        .        .
 decide_process      .         x        .        .
+propose_shredding   .         x        .        x
+approve_shredding   .         x        .        .
 record_request      x         x        .        .
 answer_request      .         x        .        .
 enrol_agency        .         .        .        x

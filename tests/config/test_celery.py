@@ -14,9 +14,9 @@ import compliance.tasks
 import referrals.tasks
 from compliance import anchors, determinations, evidence, preservation, releases, requests
 from compliance.audit import checkpoints
-from compliance.vault import keys
+from compliance.vault import escrow, keys
 from config.celery import BELLS, app
-from referrals import bundles, clients, delivery, docket, retractions
+from referrals import agencies, bundles, clients, delivery, docket, retractions, shredding
 
 # Every task, and the one function of a room that it calls.
 CALLS: dict[str, tuple[Any, str]] = {
@@ -25,6 +25,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.place_due": (preservation, "place_due"),
     "compliance.weigh_due": (requests, "weigh_due"),
     "compliance.sweep_due": (evidence, "sweep_due"),
+    "compliance.escrow_due": (escrow, "escrow_due"),
     "compliance.rewrap_due": (keys, "rewrap_due"),
     "compliance.destroy_due": (keys, "destroy_due"),
     "compliance.seal_log": (checkpoints, "seal_due"),
@@ -34,6 +35,8 @@ CALLS: dict[str, tuple[Any, str]] = {
     "referrals.retract_due": (retractions, "retract_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
+    "referrals.shred_due": (shredding, "shred_due"),
+    "referrals.warn_due": (agencies, "warn_due"),
     "referrals.sweep_due": (clients, "sweep_due"),
 }
 HOURLY = {
@@ -42,11 +45,14 @@ HOURLY = {
     "compliance.sweep_due",
     "compliance.weigh_due",
     "referrals.sweep_due",
+    "referrals.warn_due",
 }
 QUEUES = {
     "compliance.seal_log": "default",
     "compliance.cosign_due": "bulk",
+    "compliance.escrow_due": "bulk",
     "compliance.rewrap_due": "bulk",
+    "referrals.shred_due": "bulk",
 }
 
 

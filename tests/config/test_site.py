@@ -90,6 +90,15 @@ class TestWhatWaits:
         for pile in page.context["piles"]:
             assert pile.empty in text
 
+    def test_is_a_key_that_ends_soon(self, sits: Sits, cleo: User, agency: Agency) -> None:
+        agency.keys.update(expires_at=timezone.now() + timedelta(days=20, hours=1))
+        piles = sits(cleo).browser.get("/admin/").context["piles"]
+        (row,) = next(pile for pile in piles if pile.title == "Keys that end").rows
+        assert (row.title, row.url) == (
+            f"Key of {agency.name}", f"/admin/referrals/agency/{agency.pk}/",
+        )  # fmt: skip
+        assert row.note == "ends in 2\xa0weeks; ask the agency for its next key"
+
     def test_is_a_conflict_that_one_counsel_let_go_until_a_second_one_approves(
         self, sits: Sits, carla: User, dora: User, cleo: User, finding: Finding
     ) -> None:
@@ -304,7 +313,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(45):
+        with django_assert_max_num_queries(49):
             browser.get("/admin/")
 
 
@@ -330,7 +339,13 @@ class TestRegisters:
             ],
             "Agencies": ["Agencies", "Agency keys", "Liaison clients", "Routes"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],
-            "House": ["Provider profiles", "Work", "Audit log"],
+            "House": [
+                "Provider profiles",
+                "Keys of the evidence",
+                "Shreddings",
+                "Work",
+                "Audit log",
+            ],
         }
         listed = {model["model"] for group in groups for model in group["models"]}
         assert listed == set(admin.site._registry)

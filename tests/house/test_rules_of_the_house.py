@@ -48,6 +48,7 @@ VERBS = {
     "referrals/processes.py": ["record", "approve", "refuse"],
     "referrals/retractions.py": ["sign"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
+    "referrals/shredding.py": ["propose", "approve", "reject", "spare"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 
@@ -55,7 +56,9 @@ VERBS = {
 UNSEEN = {
     "compliance/lifecycle.py": "the lease on owed work is no evidence",
     "compliance/releases.py": "the shipped set is made at once; each version has its event",
+    "referrals/shredding.py": "headers go, under the event of the approval",
     "referrals/clients.py": "expired tokens and answers are swept",
+    "compliance/vault/escrow.py": "a batch is kept under an event that counts it",
     "compliance/vault/keys.py": "wraps move in batches, each under an event that counts them",
     "compliance/vault/uploads.py": "what no record points at yet is no evidence",
     "compliance/audit/checkpoints.py": "the sealer moves leaves in SQL, under its lock",

@@ -88,6 +88,8 @@ COMMANDS = {
     "up": "the events of desk and worker, which it runs",
     "export_audit": "log.exported",
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
+    "export_escrow": "nothing: it opens nothing; whoever has the key in the safe does",
+    "shredding_certificate": "nothing: it writes again what an event certified",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
     "open_bundle": "nothing: an agency runs it, without a database",
     "transparency_report": "transparencyreport.made, once: what it prints is public",
@@ -110,6 +112,9 @@ WORK = {
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
     "evidence.sweep_due": "",  # upload.swept: tests/compliance/test_evidence.py
+    "shredding.shred_due": "",  # shredding.shredded: tests/referrals/test_shredding.py
+    "agencies.warn_due": "",  # agencykey.warned: tests/referrals/test_agencies.py
+    "escrow.escrow_due": "",  # kek.escrowed: tests/compliance/vault/test_escrow.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }

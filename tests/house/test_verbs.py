@@ -38,7 +38,7 @@ from compliance.determinations import Decision
 from compliance.documents import RuleDocument
 from compliance.overturnings import Overturning
 from compliance.preservation import Hold
-from compliance.vault import age, uploads
+from compliance.vault import age, keys, uploads
 from referrals import (
     agencies,
     clients,
@@ -48,6 +48,7 @@ from referrals import (
     receipts,
     retractions,
     routes,
+    shredding,
 )
 from referrals.inquiries import TaskingNotSupported
 
@@ -247,6 +248,17 @@ def _prove(get: Get) -> Act:
     return partial(readings.prove, AuditEntry.objects.earliest(), by=get("otto"))
 
 
+def _propose_shredding(get: Get) -> Act:
+    item = get("item")
+    findings.dismiss(item.finding, because="A parody.", by=get("ben"))
+    return partial(shredding.propose, item=item, because="Over.", by=get("carla"))
+
+
+def _spare(get: Get) -> Act:
+    get("item")
+    return partial(shredding.spare, keys.current(), by=get("carla"))
+
+
 def _whole(pieces: Act) -> Act:
     return lambda: b"".join(pieces())
 
@@ -440,6 +452,18 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         lambda get: partial(inquiries.refuse, _receive(get)(), reply="Too wide.", by=get("carla")),
         "informationrequest.refused", "carla",
     ),
+    "shredding.propose": (_propose_shredding, "shredding.proposed", "carla"),
+    "shredding.approve": (
+        lambda get: partial(shredding.approve, _propose_shredding(get)(), by=get("dora")),
+        "shredding.approved", "dora",
+    ),
+    "shredding.reject": (
+        lambda get: partial(
+            shredding.reject, _propose_shredding(get)(), because="Not yet.", by=get("dora")
+        ),
+        "shredding.rejected", "dora",
+    ),
+    "shredding.spare": (_spare, "kek.spared", "carla"),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",

@@ -30,6 +30,9 @@ def in_days(days: int) -> Any:
     return timezone.now() + timedelta(days=days)
 
 
+CARD = "age1tag1qwd4m2kdeln7azn3t0pt90ztddrrw7r2s6la2j64qn7sm0hdy36zy88wgud"  # nobody's
+
+
 @pytest.fixture
 def added(worker: None, cleo: User) -> Agency:
     """An agency that Cleo enrolled and nobody approved yet."""
@@ -160,6 +163,17 @@ class TestAddKey:
             agencies.add_key(key.agency, key.recipient, expires_at=in_days(1), by=cleo)
 
 
+class TestKind:
+    @pytest.mark.parametrize("kind", ["mlkem768x25519", "X25519"])
+    def test_is_the_name_that_age_has_for_it(self, added: Agency, cleo: User, kind: str) -> None:
+        text = str(age.generate_identity(kind).recipient)
+        assert agencies.add_key(added, text, expires_at=in_days(1), by=cleo).kind == kind
+
+    def test_may_be_the_one_of_smart_cards(self, added: Agency, cleo: User) -> None:
+        key = agencies.add_key(added, CARD, expires_at=in_days(1), by=cleo)
+        assert (key.kind, key.recipient) == ("p256tag", CARD)
+
+
 class TestApproveKey:
     def test_takes_the_fingerprint_as_people_read_it_out(self, key: AgencyKey, carla: User) -> None:
         heard = " ".join(key.fingerprint[at : at + 4] for at in range(0, 64, 4)).upper()
@@ -197,6 +211,29 @@ class TestRevokeKey:
     def test_is_refused_to_a_reviewer(self, key: AgencyKey, ana: User) -> None:
         with pytest.raises(NotPermitted, match="may not approve agency"):
             agencies.revoke_key(key, because="Laptop lost.", by=ana)
+
+
+class TestWarnDue:
+    @pytest.mark.usefixtures("worker")
+    def test_warns_once_of_a_key_that_ends_within_a_month(self, agency: Agency) -> None:
+        assert agencies.warn_due() == 0
+        agency.keys.update(expires_at=in_days(29))
+        assert (agencies.warn_due(), agencies.warn_due()) == (1, 0)
+        assert happened(agency.keys.get())[-1] == ("agencykey.warned", "system:worker")
+
+    @pytest.mark.usefixtures("worker")
+    def test_warns_of_no_key_that_has_a_successor_or_counts_no_more(
+        self, agency: Agency, cleo: User, carla: User
+    ) -> None:
+        first = agency.keys.get()
+        text = str(age.generate_identity(age.X25519).recipient)
+        newer = agencies.add_key(agency, text, expires_at=in_days(300), by=cleo)
+        agency.keys.filter(pk=first.pk).update(expires_at=in_days(3))
+        assert list(agencies.expiring()) == [first]  # until the newer one is approved
+        agencies.approve_key(newer, fingerprint=newer.fingerprint, by=carla)
+        assert not agencies.expiring()
+        agency.keys.update(expires_at=in_days(-1))
+        assert not agencies.expiring()
 
 
 class TestForRecipient:

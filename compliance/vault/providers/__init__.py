@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from compliance.errors import KeyUnusable
 
 KINDS = ("local", "aws", "vault", "pkcs11")  # the modules here; all but the first are extras
+ESCROW = "escrow"  # named beside them, but it only ever takes: see vault/escrow.py
 VARIABLE = "DUTYLINE_KEY_PROVIDERS"
 UNOPENED = "A wrapped key does not open under its key and context."
 

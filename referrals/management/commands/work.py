@@ -20,8 +20,8 @@ from compliance import (
 )
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
-from compliance.vault import keys
-from referrals import bundles, clients, delivery, docket, retractions
+from compliance.vault import escrow, keys
+from referrals import agencies, bundles, clients, delivery, docket, retractions, shredding
 
 PAUSE = 1.0  # seconds between two passes that found nothing
 
@@ -34,6 +34,9 @@ ROOMS = (
     retractions.retract_due,
     bundles.seal_due,
     delivery.deliver_due,
+    agencies.warn_due,
+    shredding.shred_due,
+    escrow.escrow_due,
     keys.rewrap_due,
     keys.destroy_due,
     clients.sweep_due,

@@ -19,6 +19,7 @@ from compliance.preservation import Hold
 from compliance.roles import Permission, Role, User
 from referrals import inquiries, routes
 from referrals.docket import Referral
+from referrals.shredding import Shredding
 from tests.cast import NOW
 from tests.conftest import desk_of
 
@@ -49,6 +50,7 @@ def everything(
         delivered, asks="preservation", legal_process="mlat", process_reference="17", by=lee
     )
     requests.record(kind="access", identifiers=["pat"], received_at=NOW, by=carla)
+    Shredding.objects.create(period="2001", proposed_because="Over.", proposed_by=carla)
     for model in KINDS:
         assert model._default_manager.exists(), model
     return delivered

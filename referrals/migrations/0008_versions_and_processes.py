@@ -64,7 +64,7 @@ def lay(apps: Any, schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     dependencies = [
         ("compliance", "0010_decided_law"),
-        ("referrals", "0006_filings"),
+        ("referrals", "0007_shredding"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
