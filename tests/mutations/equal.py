@@ -21,6 +21,21 @@ EQUAL: dict[tuple[str, str, str, str], str] = {
     ("logic.py", "_is_open_while_unknown", "'fact'", "'factx'"): (
         "every part is asked the long way; it is slower"
     ),
+    ("logic.py", "_compiled_branch", "not _is_choice(part)", "True"): (
+        "a plain test is weighed twice; it is slower"
+    ),
+    **{
+        ("logic.py", "_is_choice", was, now): "plain tests are weighed the long way; it is slower"
+        for was, now in (
+            (
+                "return part.get('op') in ('is', 'in') and 'presume' not in part",
+                "return None",
+            ),
+            ("'op'", "'opx'"),
+            ("'is'", "'isx'"),
+            ("'in'", "'inx'"),
+        )
+    },
     ("logic.py", "_read", "seen > value", "seen >= value"): "equal values are answered before",
     ("logic.py", "_same", "return False", "return None"): "its callers ask whether it is so",
     (
