@@ -19,7 +19,8 @@ from compliance.roles import Permission
 from referrals import agencies, clients, docket, filings, inquiries, processes, receipts, routes
 from referrals.admin import undoing as undoing
 from referrals.admin.conditions import added_by_another, not_revoked, within
-from referrals.admin.served import Served, is_closed
+from referrals.admin.served import RECORD
+from referrals.admin.sheet import EXPORT, WithSheet
 from referrals.admin.shredding import KekDesk, ShreddingDesk
 from referrals.admin.ways import NewRoute
 from referrals.models import (
@@ -163,7 +164,7 @@ class Reference(Read):
 
 
 @admin.register(Referral)
-class ReferralDesk(Desk):
+class ReferralDesk(WithSheet):
     """The docket: what goes to whom, until when, and how far it has come."""
 
     seen_with = Permission.VIEW_MATTER
@@ -193,11 +194,8 @@ class ReferralDesk(Desk):
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
             "The referral is closed.", is_open=within(docket.State.ACKNOWLEDGED),
         ),
-        Step(
-            "process", "Record a legal process", Permission.RECORD_PROCESS, processes.record,
-            "It is on record. Once counsel approved it, what it names is opened to the agency.",
-            Served, is_closed, "Nobody here viewed these exhibits. They open against it alone.",
-        ),
+        RECORD,
+        EXPORT,
     )  # fmt: skip
 
     def headline(self, record: Any) -> str:

@@ -32,9 +32,15 @@ class Served(Zoned):
         self.fields["items"].queryset = Item.objects.filter(pk__in=named)  # type: ignore[attr-defined]
 
 
-def is_closed(referral: Referral, user: User) -> bool:
-    """Tell whether an agency has exhibits that nobody viewed and no process opened."""
+def _is_closed(referral: Referral, user: User) -> bool:
     return referral.state in docket.GOT and bool(processes.closed(referral))
+
+
+RECORD = Step(
+    "process", "Record a legal process", Permission.RECORD_PROCESS, processes.record,
+    "It is on record. Once counsel approved it, what it names is opened to the agency.",
+    Served, _is_closed, "Nobody here viewed these exhibits. They open against it alone.",
+)  # fmt: skip
 
 
 def _waits(process: LegalProcess, user: User) -> bool:

@@ -49,6 +49,7 @@ VERBS = {
     "referrals/retractions.py": ["sign"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/shredding.py": ["propose", "approve", "reject", "spare"],
+    "referrals/provenance.py": ["export"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }
 

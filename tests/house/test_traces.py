@@ -66,6 +66,7 @@ CALLED: dict[str, tuple[dict[str, str] | None, str]] = {
 }
 # Rooms beside the pages of the desk, and what is left there: walked in tests/compliance/admin.
 ROOMS = {
+    f"admin/referrals/referral/{sample('<str:x>')}/custody/": "referral.shown: test_custody.py",
     f"{EXHIBIT}view/": "item.shown",
     f"{EXHIBIT}content/": "evidence.viewed",
     f"{EXHIBIT}copy/": "evidence.viewed",
@@ -77,6 +78,7 @@ ROOMS = {
 AROUND = {
     "admin._record": "findings.record",
     "exhibits._open": "evidence.read",  # once the password is given
+    "sheet._handed_over": "provenance.export",
     "counsel._resolve": "conflicts.resolve",
     "rulebooks._submit": "drafts.submit",
     "rulebooks._rewrite": "drafts.draft",

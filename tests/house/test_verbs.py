@@ -45,6 +45,7 @@ from referrals import (
     docket,
     inquiries,
     processes,
+    provenance,
     receipts,
     retractions,
     routes,
@@ -464,6 +465,10 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "shredding.rejected", "dora",
     ),
     "shredding.spare": (_spare, "kek.spared", "carla"),
+    "provenance.export": (
+        lambda get: partial(provenance.export, get("delivered"), by=get("carla")),
+        "custody.exported", "carla",
+    ),
     "receipts.read": (
         lambda get: partial(receipts.read, get("delivered"), by=get("lee")),
         "referral.read", "liaison:lee",
