@@ -34,6 +34,8 @@ class Permission(StrEnum):
     ENROL_AGENCY = "enrol_agency"
     APPROVE_AGENCY = "approve_agency"
     READ_LOG = "read_log"
+    ASK_ERASURE = "ask_erasure"
+    APPROVE_ERASURE = "approve_erasure"
     VIEW_MATTER = "view_matter"  # findings, exhibits, determinations, holds, referrals
     VIEW_REGISTER = "view_register"  # agencies, the provider's profile, the law, the work
 
@@ -73,13 +75,19 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
             Permission.READ_LOG,
+            Permission.APPROVE_ERASURE,
             Permission.VIEW_MATTER,
             Permission.VIEW_REGISTER,
         }
     ),
     Role.AUDITOR: frozenset({Permission.READ_LOG, Permission.VIEW_REGISTER}),
     Role.CUSTODIAN: frozenset(
-        {Permission.ENROL_AGENCY, Permission.APPROVE_AGENCY, Permission.VIEW_REGISTER}
+        {
+            Permission.ENROL_AGENCY,
+            Permission.APPROVE_AGENCY,
+            Permission.ASK_ERASURE,
+            Permission.VIEW_REGISTER,
+        }
     ),
 }
 

@@ -48,7 +48,7 @@ GROUPS = {
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
-    "House": ("ProviderProfile", "Work", "AuditEntry"),
+    "House": ("ProviderProfile", "Work", "AuditEntry", "Erasure"),
 }
 
 

@@ -79,6 +79,7 @@ LATER = (  # guarded in the same way
     "0005_append_only_ladder", "0008_facts", "0012_anchors", "0014_transparency_report",
 )  # fmt: skip
 DECIDED = import_module("compliance.migrations.0010_decided_law")
+ERASABLE = import_module("compliance.migrations.0017_erasable")
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
 
@@ -88,7 +89,11 @@ def triggers() -> list[str]:
     for name in LATER:
         guarded |= import_module(f"compliance.migrations.{name}").TABLES
     vendor = connection.vendor
-    return [*FIRST.statements(vendor, guarded), *DECIDED.statements(vendor)]
+    return [
+        *FIRST.statements(vendor, guarded),
+        *DECIDED.statements(vendor),
+        *ERASABLE.statements(vendor),
+    ]
 
 
 def lift_triggers() -> None:
@@ -99,7 +104,7 @@ def lift_triggers() -> None:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for each in filter(None, found):
-            cursor.execute(f"DROP TRIGGER {each[1]}{on.format(each[2])}")
+            cursor.execute(f"DROP TRIGGER IF EXISTS {each[1]}{on.format(each[2])}")
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 

@@ -11,7 +11,7 @@ from django.utils.http import content_disposition_header
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, log, rulebooks, subjects
+from compliance.admin import erasing, law, log, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -36,6 +36,7 @@ from compliance.admin.forms import (
 from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
+    Erasure,
     Finding,
     Hold,
     Item,
@@ -304,6 +305,7 @@ class WorkDesk(Desk):
 
 
 admin.site.register(AuditEntry, log.LogDesk)
+admin.site.register(Erasure, erasing.ErasureDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)
