@@ -77,8 +77,8 @@ def anchors_can_be_checked(**kwargs: Any) -> list[CheckMessage]:
         witnesses.policy()
     except BadNote as error:
         problems.append(Error(f"DUTYLINE_WITNESSES: {error}", id="dutyline.E011"))
-    if settings.TIMESTAMP_URL and find_spec(timestamps.PACKAGE) is None:
-        wanted = "DUTYLINE_TIMESTAMP_URL wants the extra: pip install rfc3161-client."
+    if settings.TIMESTAMP_ROOTS and find_spec(timestamps.PACKAGE) is None:
+        wanted = "DUTYLINE_TIMESTAMP_ROOTS wants the extra: pip install rfc3161-client."
         problems.append(Error(wanted, id="dutyline.E012"))
     return problems
 

@@ -17,6 +17,7 @@ from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import User
 
 RULEBOOKS = Path(jurisdictions.__file__).parent / "rulebooks"
+NOTHING = hashlib.sha256(b"").hexdigest()  # the hash of the text of a document that is retired
 
 
 class Decided(Refused):
@@ -114,6 +115,11 @@ class RuleDocumentVersion(models.Model):
         if not self._state.adding and decided.exists():
             raise Decided
         super().save(*args, **kwargs)
+
+    @property
+    def retires(self) -> bool:
+        """Return whether it takes its document out of the law: then it has no text."""
+        return self.sha256 == NOTHING
 
 
 class Shipped(NamedTuple):

@@ -20,7 +20,7 @@ from compliance.errors import (
     Tampered,
     WrongState,
 )
-from compliance.jurisdictions import Problems, RuleSet, diff, solve
+from compliance.jurisdictions import Problems, RuleSet, cases, diff, solve
 from compliance.releases import Release
 from compliance.roles import Permission, User
 
@@ -39,20 +39,40 @@ def draft(document: RuleDocument | str, text: str, why: str, *, by: User) -> Rul
     the same document is open.
     """
     roles.require(by, Permission.DRAFT_RULES)
-    if not why.strip():
-        raise Malformed("Say in a sentence why the law is to be changed.")
     text = text.replace("\r\n", "\n")
     releases.current()
     releases.lock()
     home = _home(document, text)
+    if (counts := counting(home)) and counts.text == text:
+        raise Malformed(f"{counts} says this already. Change the text, or leave it.")
+    return _drafted(home, text, why, by)
+
+
+@audit.attributed
+@transaction.atomic
+def retire(document: RuleDocument, why: str, *, by: User) -> RuleDocumentVersion:
+    """Draft that a document is no longer part of the law: a version without a text.
+
+    It is submitted, tried and decided on like any other change; earlier releases keep the text.
+    Raises Malformed if the document is not part of the law.
+    """
+    roles.require(by, Permission.DRAFT_RULES)
+    releases.current()
+    releases.lock()
+    if not counting(document):
+        raise Malformed(f"{document} is not part of the law.")
+    return _drafted(document, "", why, by)
+
+
+def _drafted(home: RuleDocument, text: str, why: str, by: User) -> RuleDocumentVersion:
+    if not why.strip():
+        raise Malformed("Say in a sentence why the law is to be changed.")
     if open_one := home.versions.filter(state__in=RuleDocumentVersion.OPEN).first():
         change = _again(open_one, by)
     else:
         last = home.versions.order_by("number").last()
         number = last.number + 1 if last else 1
         change = RuleDocumentVersion(document=home, number=number, drafted_by=by)
-    if (counts := counting(home)) and counts.text == text:
-        raise Malformed(f"{counts} says this already. Change the text, or leave it.")
     change.text, change.sha256, change.why = text, sha256(text), why.strip()
     change.save()
     audit.record("ruledocumentversion.drafted", change, by=by, sha256=change.sha256)
@@ -97,7 +117,7 @@ def submit(
     change = lifecycle.advance(change, State.SUBMITTED, version=version, by=by)
     texts = {each.document.key: each.text for each in (*beside, change)}
     try:
-        reports = _reports(release, releases.dump(release) | texts, stored)
+        reports = _reports(release, _amended(releases.dump(release), texts), stored)
     except Problems as problems:
         raise _malformed(problems) from problems
     change.reports = reports | {"beside": [each.pk for each in beside]}
@@ -226,6 +246,11 @@ def _unchanged(change: RuleDocumentVersion) -> RuleDocumentVersion:
     return change
 
 
+def _amended(base: Mapping[str, str], texts: Mapping[str, str]) -> dict[str, str]:
+    """Return the documents of a release with these in their place; without a text, none."""
+    return {key: text for key, text in {**base, **texts}.items() if text}
+
+
 class _Amendment:
     """Puts approved texts in the place of those of a release, if that is a law that holds."""
 
@@ -236,7 +261,7 @@ class _Amendment:
     def __call__(self, base: Release | None) -> dict[str, str]:
         if self._numbers(base) != self.before:
             raise WrongState("A later text of the same document is approved. Begin after it.")
-        amended = releases.dump(base) | self.texts
+        amended = _amended(releases.dump(base), self.texts)
         try:
             verdicts = releases.judge(amended)
         except Problems as problems:
@@ -267,8 +292,9 @@ def _reports(
     release: Release, texts: Mapping[str, str], stored: Iterable[Stored]
 ) -> dict[str, Any]:
     """Return what check, test, diff and replay say, or raise Problems."""
-    law = releases.read(texts)
-    verdicts = releases.judge(texts)
+    law, before = releases.read(texts), releases.rules_of(release)
+    verdicts, told = releases.judge(texts), documents.cases_in(texts)
+    passed = {verdict.id for verdict in verdicts if verdict.status == "passed"}
     return {
         "rule_set": law.sha256,
         "release": release.pk,
@@ -276,8 +302,9 @@ def _reports(
         "test": {
             "count": Counter(verdict.status for verdict in verdicts),
             "differ": [vars(verdict) for verdict in verdicts if verdict.status == "differs"],
+            **cases.turned(releases.passing(releases.dump(release), told), passed),
         },
-        "diff": diff.changes(releases.rules_of(release), law),
+        "diff": diff.changes(before, law),
         "replay": replay(law, stored),
     }
 

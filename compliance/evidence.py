@@ -222,6 +222,12 @@ def was_viewed(item: Item) -> str:
     return "whole" if True in scopes else "part" if scopes else "none"
 
 
+def exposure(person: User, since: datetime) -> int:
+    """Return how many exhibits a person has seen, in whole or in part, since an instant."""
+    seen = View.objects.filter(viewed_by=person, viewed_at__gte=since)
+    return seen.values("item").distinct().count()
+
+
 def attestations(item: Item) -> dict[str, bool | str | None]:
     """Return what is attested of an item: yes, no, or None where nobody knows.
 

@@ -14,6 +14,7 @@ from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
+from compliance.parts import Part, PartedUpload
 from compliance.preservation import Hold
 from compliance.releases import Release
 from compliance.requests import SubjectRequest
@@ -40,6 +41,8 @@ __all__ = [
     "Item",
     "Kek",
     "Obligation",
+    "Part",
+    "PartedUpload",
     "ProviderProfile",
     "Release",
     "RuleDocument",

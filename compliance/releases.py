@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
+from functools import lru_cache
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -18,6 +19,7 @@ from compliance.roles import User
 
 MOST_READ = 16  # rule sets that a process keeps, each under one name or two
 Texts = Mapping[str, str]
+Entries = frozenset[tuple[str, str]]
 
 
 class Release(models.Model):
@@ -146,6 +148,16 @@ def judge(texts: Texts) -> list[Verdict]:
     """Compare the golden cases in a set of documents with its law, or raise Problems."""
     law = read(texts)
     return [cases.judge(law, case) for case in cases.read(law, documents.cases_in(texts))]
+
+
+def passing(texts: Texts, golden: Texts) -> frozenset[str]:
+    """Return which of these golden cases the law in a set of documents gives."""
+    return _passing(frozenset(documents.law_in(texts).items()), frozenset(golden.items()))
+
+
+@lru_cache(MOST_READ)
+def _passing(law: Entries, golden: Entries) -> frozenset[str]:
+    return cases.passing(read(dict(law)), dict(golden))
 
 
 def texts(release: Release) -> dict[str, str]:
@@ -300,14 +312,23 @@ def _with_shipped(base: Release | None) -> Texts:
     shipped = documents.shipped()
     if base is None:
         return shipped.texts
-    address = jurisdictions.digest([base.manifest, shipped.sha256])
+    retired = _retired(base)
+    address = jurisdictions.digest([base.manifest, shipped.sha256, retired])
     if address not in _settled:
         before = versions(base)
         house = {key: each.text for key, each in before.items() if each.state == State.APPROVED}
-        merged = {**shipped.texts, **house}
-        fits = not house or _holds(merged)
+        follows = {key: text for key, text in shipped.texts.items() if key not in retired}
+        merged = {**follows, **house}
+        fits = not (house or retired) or _holds(merged)
         _settled[address] = merged if fits else {key: each.text for key, each in before.items()}
     return _settled[address]
+
+
+def _retired(base: Release) -> list[str]:
+    """Return the documents that the house took out of the law, and that a release is without."""
+    held = [entry["key"] for entry in base.manifest]
+    gone = RuleDocumentVersion.objects.filter(state=State.APPROVED, sha256=documents.NOTHING)
+    return sorted(set(gone.values_list("document__key", flat=True)) - {*held})
 
 
 def _holds(texts: Texts) -> bool:

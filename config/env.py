@@ -5,8 +5,9 @@ import os
 import re
 import secrets
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -68,6 +69,12 @@ def broker(name: str) -> str:
     )
 
 
+def mail(name: str) -> SplitResult:
+    """Return the variable `name`, the address of a mail server, or nothing, in its parts."""
+    wanted = "smtps:// or smtp+starttls://USER:PASSWORD@HOST:PORT, or nothing"
+    return urlsplit(_matching(name, "", r"(smtp(s|\+starttls)?://[^\s/?#]+)?", wanted))
+
+
 def cache(name: str) -> dict[str, str]:
     """Return the Django form of `redis://host:port/number`, or of `locmem://` or nothing."""
     wanted = "redis://HOST:PORT/NUMBER, locmem:// or nothing"
@@ -112,6 +119,14 @@ def store(where: str) -> dict[str, object]:
 def words(name: str, default: str = "") -> list[str]:
     """Return the variable `name`, a list with commas."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def networks(name: str) -> list[IPv4Network | IPv6Network]:
+    """Return the variable `name`, networks with commas between them."""
+    try:
+        return [ip_network(word) for word in words(name)]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name} wants networks such as 10.1.0.0/16.") from error
 
 
 def witnesses(name: str) -> list[tuple[str, str]]:

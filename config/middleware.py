@@ -19,14 +19,17 @@ POLICY = (
 
 
 class ContentSecurityPolicy:
-    """Give every answer the strict policy: nothing inline, nothing from elsewhere."""
+    """Give every answer the strict policy: nothing inline, nothing from elsewhere.
+
+    An answer that brings a policy of its own is evidence, and its policy is stricter still.
+    """
 
     def __init__(self, handler: Handler) -> None:
         self.handler = handler
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.handler(request)
-        response["Content-Security-Policy"] = POLICY
+        response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
 

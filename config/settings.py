@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from urllib.parse import unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,6 +25,11 @@ LEGAL_PROCESS_URL = env.link("DUTYLINE_LEGAL_PROCESS_URL")  # where legal proces
 ALLOWED_HOSTS = env.words("DUTYLINE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")  # our names
 TRUSTED_PROXIES = env.count("DUTYLINE_TRUSTED_PROXIES", 0)  # proxies in front, each adding a hop
 LOG_ORIGIN = env.origin("DUTYLINE_LOG_ORIGIN", "localhost/log")  # name of the audit log, no scheme
+OUTBOUND_NETWORKS = env.networks("DUTYLINE_OUTBOUND_NETWORKS")  # of ours, that may be called
+OUTBOUND_IDENTITY = env.text("DUTYLINE_OUTBOUND_IDENTITY", "")  # PEM file: our TLS key, certificate
+DROP_DIR = env.text("DUTYLINE_DROP_DIR", "")  # whose folders agencies collect from; empty: none
+MAIL = env.mail("DUTYLINE_MAIL_URL")  # smtps://…, smtp+starttls://…; empty: no mail
+MAIL_FROM = env.text("DUTYLINE_MAIL_FROM", "dutyline@localhost")  # who notices come from
 WITNESSES = env.witnesses("DUTYLINE_WITNESSES")  # who cosigns the log: NAME+ID+KEY https://…, …
 WITNESS_QUORUM = env.count("DUTYLINE_WITNESS_QUORUM", 0)  # cosignatures a published state needs
 TIMESTAMP_URL = env.link("DUTYLINE_TIMESTAMP_URL")  # authority that stamps the log once a day
@@ -37,6 +43,8 @@ if TIMESTAMP_URL and not Path(TIMESTAMP_ROOTS).is_file():
 IN_PRODUCTION = ENVIRONMENT == "production"
 if IN_PRODUCTION and not BASE_URL.startswith("https://"):
     raise ImproperlyConfigured("DUTYLINE_BASE_URL wants https://HOST in production.")
+if IN_PRODUCTION and MAIL.scheme == "smtp":
+    raise ImproperlyConfigured("DUTYLINE_MAIL_URL wants smtps or smtp+starttls in production.")
 if IN_PRODUCTION and "*" in ALLOWED_HOSTS:
     raise ImproperlyConfigured("DUTYLINE_ALLOWED_HOSTS wants names in production, not *.")
 if IN_PRODUCTION and len(SECRET_KEY) < 50:
@@ -120,6 +128,11 @@ STATICFILES_DIRS = [BASE_DIR / "config" / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
+EMAIL_HOST, EMAIL_PORT = MAIL.hostname or "", MAIL.port or (465 if MAIL.scheme == "smtps" else 587)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(MAIL.username or ""), unquote(MAIL.password or "")
+EMAIL_USE_SSL, EMAIL_USE_TLS = MAIL.scheme == "smtps", MAIL.scheme == "smtp+starttls"
+EMAIL_TIMEOUT = 30  # seconds
+DEFAULT_FROM_EMAIL = MAIL_FROM
 CACHES = {"default": CACHE}
 STORAGES = {
     "default": env.store(STORAGE),

@@ -29,7 +29,7 @@ from compliance.models import (
 )
 from compliance.roles import Permission, User
 from referrals import agencies, docket, inquiries
-from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral
+from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral, Route
 
 SHOWN = 8  # rows of a pile; the list behind it holds the rest
 COUNTED = 100
@@ -46,7 +46,7 @@ GROUPS = {
         "InformationRequest",
         "SubjectRequest",
     ),
-    "Agencies": ("Agency", "AgencyKey", "LiaisonClient"),
+    "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry", "Erasure"),
 }
@@ -287,6 +287,7 @@ def _to_approve(user: User) -> Pile:
             "added",
             "Client {0} of {0.agency}",
         ),
+        (Route.objects.filter(**added).select_related("agency"), "added", "Route {0}"),
     ]
     rows = [
         (getattr(each, f"{done}_at"), _approval(words.format(each), each, done, user))

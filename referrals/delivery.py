@@ -1,5 +1,6 @@
 """Delivery: brings a sealed bundle within its agency's reach, and keeps every attempt."""
 
+from functools import partial
 from typing import Any
 
 from django.db import models, transaction
@@ -7,13 +8,11 @@ from django.utils import timezone
 
 from compliance import audit, lifecycle
 from compliance.errors import Stale
-from referrals import agencies, bundles, docket
+from referrals import agencies, bundles, docket, routes
 from referrals.bundles import Bundle
-from referrals.channels import Confirmation, DeliveryFailed, Parcel
-from referrals.channels.pickup import Pickup
+from referrals.channels import Channel, Confirmation, DeliveryFailed, Parcel
 from referrals.docket import Referral
-
-CHANNEL = Pickup()
+from referrals.routes import Route
 
 
 class Attempt(models.Model):
@@ -21,11 +20,13 @@ class Attempt(models.Model):
 
     referral = models.ForeignKey(Referral, models.PROTECT, related_name="attempts")
     number = models.PositiveIntegerField()
+    route = models.ForeignKey(Route, models.PROTECT, null=True, related_name="+")
     channel = models.CharField(max_length=20)
     environment = models.CharField(max_length=12)
     opened_at = models.DateTimeField(default=timezone.now)
     confirmed_at = models.DateTimeField(null=True)
     confirmed_sha256 = models.CharField(max_length=64, blank=True)
+    answer = models.CharField(max_length=100, blank=True)  # status and digest of what was said
     failed_at = models.DateTimeField(null=True)
     failed_because = models.CharField(max_length=200, blank=True)
     is_permanent = models.BooleanField(default=False)
@@ -51,7 +52,7 @@ def transmit(referral: Referral) -> tuple[Attempt, Confirmation]:
     bundles.renew(referral)
     attempt, parcel = _open(referral), _parcel(referral)
     try:
-        return attempt, _transmitted(parcel)
+        return attempt, _transmitted(attempt, parcel)
     except DeliveryFailed as error:
         _fail(attempt, error)
         raise
@@ -67,7 +68,12 @@ def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
     if confirmation.sha256 != bundle.sha256:
         raise Stale(f"The bundle of {referral} was sealed anew while the channel had the old one.")
     delivered = lifecycle.advance(referral, docket.State.DELIVERED, by=None)
-    _end(attempt, confirmed_at=confirmation.at, confirmed_sha256=confirmation.sha256)
+    _end(
+        attempt,
+        confirmed_at=confirmation.at,
+        confirmed_sha256=confirmation.sha256,
+        answer=confirmation.answer,
+    )
     return delivered
 
 
@@ -82,16 +88,26 @@ def deliver_due() -> int:
 def _open(referral: Referral) -> Attempt:
     docket.require_sealed(referral)
     still_open = referral.attempts.filter(confirmed_at__isnull=True, failed_at__isnull=True)
+    route = routes.to(referral.agency)
     return still_open.first() or Attempt.objects.create(
         referral=referral,
         number=referral.attempts.count() + 1,
-        channel=CHANNEL.name,
+        route=route,
+        channel=_channel(route).name,
         environment=referral.agency.environment,
     )
 
 
-def _transmitted(parcel: Parcel) -> Confirmation:
-    confirmation = CHANNEL.transmit(parcel)
+def _channel(route: Route | None) -> Channel:
+    return routes.channel(route, sign=bundles.service_key().sign)
+
+
+def _transmitted(attempt: Attempt, parcel: Parcel) -> Confirmation:
+    if not routes.is_open(attempt.route):
+        raise DeliveryFailed(
+            "The route was revoked. The next attempt takes another.", permanent=False
+        )
+    confirmation = _channel(attempt.route).transmit(parcel)
     if confirmation.sha256 != parcel.sha256:
         raise DeliveryFailed("The channel confirmed other bytes than were sealed.", permanent=False)
     return confirmation
@@ -128,4 +144,5 @@ def _parcel(referral: Referral) -> Parcel:
         size=bundle.size,
         sha256=bundle.sha256,
         objects=bundles.stored_objects(bundle),
+        read=partial(bundles.read, bundle, 0, bundle.size),
     )

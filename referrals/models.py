@@ -8,6 +8,7 @@ from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
+from referrals.routes import Route
 
 __all__ = [
     "AccessToken",
@@ -19,6 +20,7 @@ __all__ = [
     "InformationRequest",
     "LiaisonClient",
     "Referral",
+    "Route",
     "SealedHeader",
     "SeenOnce",
     "StoredReply",
@@ -28,6 +30,7 @@ __all__ = [
 audit.watch(Agency)
 audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
+audit.watch(Route, exclude=("address",))
 audit.watch(Referral, exclude=("external_ref",))
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))

@@ -34,7 +34,7 @@ effort.register_profile(
 effort.register_profile("many", effort.get_profile("few"), max_examples=150)
 effort.load_profile("many" if os.environ.get("DUTYLINE_EVERYTHING") else "few")
 
-pytest_plugins = ["tests.cast"]
+pytest_plugins = ["tests.cast", "tests.s3"]
 SERIAL = itertools.count()
 
 
@@ -79,7 +79,7 @@ LATER = (  # guarded in the same way
     "0005_append_only_ladder", "0008_facts", "0012_anchors", "0014_transparency_report",
 )  # fmt: skip
 DECIDED = import_module("compliance.migrations.0010_decided_law")
-ERASABLE = import_module("compliance.migrations.0017_erasable")
+ERASABLE = import_module("compliance.migrations.0018_erasable")
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
 

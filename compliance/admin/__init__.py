@@ -1,17 +1,20 @@
 """Admin: the legal team's desk over compliance's rooms. It shows records and edits none."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePath
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from django.contrib import admin
 from django.db import models, transaction
-from django.http import HttpRequest, StreamingHttpResponse
-from django.utils.http import content_disposition_header
+from django.http import HttpRequest
+from django.urls import URLPattern
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
+<<<<<<< HEAD
 from compliance.admin import erasing, law, log, rulebooks, subjects
+=======
+from compliance.admin import law, log, parts, rulebooks, subjects
+>>>>>>> log
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -22,6 +25,7 @@ from compliance.admin.desk import (
     person,
     standing,
 )
+from compliance.admin.exhibits import ItemDesk
 from compliance.admin.forms import (
     Asking,
     Attachment,
@@ -30,7 +34,6 @@ from compliance.admin.forms import (
     FactSheet,
     NewFinding,
     ProfileSheet,
-    Purpose,
     Reasoned,
 )
 from compliance.errors import Refused
@@ -48,8 +51,6 @@ from compliance.models import (
     Work,
 )
 from compliance.roles import Permission, User
-
-SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
 def _recorded(finding: Finding, user: User) -> bool:
@@ -81,24 +82,6 @@ def _record(
     return finding
 
 
-def _open(item: Item, *, purpose: str, by: User) -> StreamingHttpResponse:
-    """Send an exhibit as a file to save: never shown by the browser, never kept by it."""
-    pieces = evidence.read(item, purpose=purpose, by=by)
-    # The first piece is drawn here, so that a lost key is told in words and not as a broken file.
-    whole = _all_of(next(pieces), pieces)
-    response = StreamingHttpResponse(whole, content_type="application/octet-stream")
-    response["Content-Disposition"] = content_disposition_header(True, _file_name(item)) or ""
-    response["Content-Length"] = str(item.size)
-    response["X-Content-Type-Options"] = "nosniff"
-    return response
-
-
-def _all_of(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """Join them in a generator: closing it, when a browser goes away, closes the rest."""
-    yield first
-    yield from rest
-
-
 def _ladder(finding: Finding) -> list[tuple[str, findings.Rung | None]]:
     """Return every rung in words, with what is on record of it; refuted only if it came to that."""
     reached = findings.ladder(finding)
@@ -116,15 +99,6 @@ def _provisional(finding: Finding) -> dict[str, Any] | None:
         return {"refusal": refusal.message}
     running = [report for report in told["reports"] if report["due"]]
     return told | {"running": sorted(running, key=lambda report: report["due"])}
-
-
-def _file_name(item: Item) -> str:
-    """Return a name that is plain text on every system, whatever the sender called the file."""
-    given = PurePath(item.name)
-    stem = "".join(letter for letter in given.stem if letter in SAFE)[:60] or "item"
-    suffix = "".join(letter for letter in given.suffix if letter in SAFE)[:10]
-    name = f"{item.finding.reference}-{item.exhibit}-{stem}"
-    return f"{name}.{suffix}" if suffix else name
 
 
 @admin.register(Finding)
@@ -168,6 +142,10 @@ class FindingDesk(Desk):
         ),
     )  # fmt: skip
 
+    def get_urls(self) -> list[URLPattern]:
+        """Add the ways on which a large file arrives in parts."""
+        return [*parts.urls(self.admin_site.admin_view), *super().get_urls()]
+
     def headline(self, record: Any) -> str:
         """Return what stands over the page of a finding."""
         return f"Finding {record}"
@@ -198,32 +176,6 @@ class FindingDesk(Desk):
             "determinations": record.determinations.all(),
             "is_own": record.recorded_by_id == user.pk,
         }
-
-
-@admin.register(Item)
-class ItemDesk(Desk):
-    """Exhibits. Opening one is a step with a purpose, and an event."""
-
-    seen_with = Permission.VIEW_MATTER
-    called = "Exhibits"
-    list_display = ("__str__", "finding", "name", "field_class", "size", at("attached_at"))
-    list_filter = ("field_class",)
-    list_select_related = ("finding",)
-    search_fields = ("finding__reference__exact", "sha256__exact")
-    search_help_text = "The whole number of a finding, or a whole SHA-256."
-    shown = (
-        "finding", "exhibit", "name", "media_type", "field_class", "source_url", "acquired_at",
-        "size", "sha256", "attached_at", "attached_by",
-    )  # fmt: skip
-    steps = (Step("open", "Open", Permission.VIEW_EVIDENCE, _open, "", Purpose),)
-
-    def headline(self, record: Any) -> str:
-        """Return what stands over the page of an exhibit."""
-        return f"Exhibit {record.exhibit} of {record.finding}"
-
-    def home(self, record: Any) -> models.Model:
-        """Return the finding: its page is where exhibits are opened."""
-        return cast(models.Model, record.finding)
 
 
 @admin.register(Hold)
@@ -305,7 +257,11 @@ class WorkDesk(Desk):
 
 
 admin.site.register(AuditEntry, log.LogDesk)
+<<<<<<< HEAD
 admin.site.register(Erasure, erasing.ErasureDesk)
+=======
+admin.site.register(Item, ItemDesk)
+>>>>>>> log
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)

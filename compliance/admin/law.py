@@ -122,6 +122,7 @@ def proofs(determination: Determination) -> list[dict[str, Any]]:
             "id": name,
             "title": rules[name].title if name in rules else name,
             "cite": rules[name].cite if name in rules else "",
+            "is_verified": name not in rules or rules[name].counsel_verified,
             "outcome": proof["outcome"].replace("_", " "),
             "status": proof["status"],
             "parts": [

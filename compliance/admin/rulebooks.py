@@ -36,13 +36,19 @@ class RuleText(forms.CharField):
         super().__init__(label="Text", strip=False, required=False)
 
 
-class Change(Asking):
-    """A new text, and the reason for it. The form begins with the text as it is now."""
+class Retirement(Asking):
+    """The reason for which a document is to leave the law."""
 
-    text = RuleText()
     why = forms.CharField(
         label="Reason for the change", widget=forms.Textarea(attrs={"rows": 3}), required=False
     )
+
+
+class Change(Retirement):
+    """A new text, and the reason for it. The form begins with the text as it is now."""
+
+    text = RuleText()
+    field_order = ["text", "why"]
 
     def __init__(self, record: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(record, *args, **kwargs)
@@ -102,6 +108,10 @@ def _has_no_change(document: RuleDocument, user: User) -> bool:
     return not document.versions.filter(state__in=RuleDocumentVersion.OPEN).exists()
 
 
+def _may_leave(document: RuleDocument, user: User) -> bool:
+    return bool(drafts.counting(document)) and _has_no_change(document, user)
+
+
 def _is_own(change: RuleDocumentVersion, user: User) -> bool:
     return change.state == State.DRAFTED and change.drafted_by_id == user.pk
 
@@ -133,6 +143,12 @@ class DocumentDesk(Desk):
             "draft", "Draft a change", Permission.DRAFT_RULES, drafts.draft,
             "The draft is on record. Open it to submit it.", Change, _has_no_change,
             hint="Nothing changes before you submit it and a second counsel approves it.",
+        ),
+        Step(
+            "retire", "Draft its retirement", Permission.DRAFT_RULES, drafts.retire,
+            "The draft is on record. Open it to submit it.", Retirement, _may_leave,
+            hint="It leaves the law once you submit it and a second counsel approves it. Earlier "
+            "releases keep it. Retire its golden cases first.",
         ),
     )  # fmt: skip
 
@@ -302,6 +318,11 @@ def _report(reports: Mapping[str, Any]) -> dict[str, Any]:
         "notes": sum(each["level"] == "note" for each in reports["check"]),
         "count": sorted(reports["test"]["count"].items()),
         "differ": reports["test"]["differ"],
+        "turned": [
+            (way.replace("_", " "), reports["test"][way])
+            for way in ("newly_failing", "newly_passing")
+            if reports["test"].get(way)
+        ],
         "diff": [_changed(each) for each in reports["diff"]],
         "count_again": again["count"],
         "again": [(e, [_differs(c) for c in e["changes"]]) for e in again["changed"]],

@@ -105,9 +105,11 @@ def published() -> AuditCheckpoint | None:
     return AuditCheckpoint.objects.get(size=newest[0]) if newest else None
 
 
-def last_cosigned(witness: str) -> AuditCosignature | None:
-    """Return what this witness cosigned last."""
+def last_cosigned(witness: str, *, size: int | None = None) -> AuditCosignature | None:
+    """Return what this witness cosigned last, or last up to a `size` of the log."""
     rows = AuditCosignature.objects.filter(witness=witness).select_related("checkpoint")
+    if size is not None:
+        rows = rows.filter(checkpoint_id__lte=size)
     return rows.order_by("-checkpoint_id").first()
 
 

@@ -166,7 +166,8 @@ def _check_unsealed() -> None:
 
 
 def _check_cosigned(witness: Witness, size: int) -> None:
-    row = checkpoints.last_cosigned(witness.name)
+    # Not beyond what is verified here: it may be sealed and cosigned further meanwhile.
+    row = checkpoints.last_cosigned(witness.name, size=size)
     if row is None:
         return
     note = row.checkpoint.note + row.line

@@ -45,18 +45,21 @@ class Bucket(S3Storage):  # type: ignore[misc]
             )
 
     def finish(self, name: str, token: str) -> None:
-        """Make one object of the parts."""
+        """Make one object of the parts. One that is made already stays as it is."""
         at = self._at(name)
         with failing_as_oserror():
-            pages = self.client.get_paginator("list_parts").paginate(**at, UploadId=token)
-            parts = [
-                {"PartNumber": part["PartNumber"], "ETag": part["ETag"]}
-                for page in pages
-                for part in page.get("Parts", ())
-            ]
-            self.client.complete_multipart_upload(
-                **at, UploadId=token, MultipartUpload={"Parts": parts}
-            )
+            try:
+                pages = self.client.get_paginator("list_parts").paginate(**at, UploadId=token)
+                parts = [
+                    {"PartNumber": part["PartNumber"], "ETag": part["ETag"]}
+                    for page in pages
+                    for part in page.get("Parts", ())
+                ]
+                self.client.complete_multipart_upload(
+                    **at, UploadId=token, MultipartUpload={"Parts": parts}
+                )
+            except self.client.exceptions.NoSuchUpload:
+                self.client.head_object(**at)
 
     def discard(self, name: str) -> None:
         """Remove the object and every part of one that was not finished; it may be gone already."""

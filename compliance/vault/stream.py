@@ -189,6 +189,29 @@ def seal(file_key: bytes | bytearray, source: Readable, target: BinaryIO) -> Sea
     return recorder.finish()
 
 
+def new_nonce() -> bytes:
+    """Return the nonce of a payload that is sealed in parts."""
+    return os.urandom(NONCE)
+
+
+def seal_part(
+    file_key: bytes | bytearray, nonce: bytes, counter: int, data: Bytes, *, last: bool
+) -> bytearray:
+    """Seal whole chunks from `counter` on, the nonce before the first; only the last may be short.
+
+    What was sealed once under a counter must never be sealed again as other bytes.
+    """
+    aead, rest = _cipher(file_key, nonce), memoryview(data).cast("B")
+    if not last and len(rest) % CHUNK:
+        raise ValueError("Only the last part may end within a chunk.")
+    sealed = bytearray(b"" if counter else nonce)
+    while rest:
+        chunk, rest = rest[:CHUNK], rest[CHUNK:]
+        sealed += aead.encrypt(_chunk_nonce(counter, last=last and not rest), chunk, None)
+        counter += 1
+    return sealed
+
+
 def open_chunks(
     file_key: bytes | bytearray, source: Readable, nonce: bytes | None = None
 ) -> Iterator[bytes]:

@@ -22,6 +22,7 @@ from compliance.vault import keys, stream
 
 log = logging.getLogger(__name__)
 PATIENCE = timedelta(hours=1)  # this long may nothing come of an upload before it is swept
+BESIDE = 2 * 2**20  # bytes that a form may have beside its file
 BREATH = 60.0  # seconds after which an upload says again that it lives
 
 
@@ -235,6 +236,8 @@ class SealingUploadHandler(FileUploadHandler):
         if self._is_parsing:
             return None
         self._is_parsing = True
+        if content_length > settings.UPLOAD_LIMIT + BESIDE:
+            raise RequestDataTooBig(f"A file has more than {settings.UPLOAD_LIMIT} bytes.")
         try:
             return _Parser(META, input_data, [self], encoding).parse()
         except BaseException:

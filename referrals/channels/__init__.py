@@ -1,6 +1,7 @@
 """Channels: the ways in which a bundle reaches an agency. One file per way, one contract."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -17,7 +18,11 @@ class DeliveryFailed(Refused):
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a channel may know: numbers, digests and where the sealed bytes lie. No content."""
+    """What a channel may know: numbers, digests, and the sealed bytes. No content.
+
+    objects: name and full size of every stored object that the bundle refers to
+    read:    yields the bytes of the bundle, from the first to the last
+    """
 
     key: str
     number: str
@@ -26,14 +31,16 @@ class Parcel:
     size: int
     sha256: str
     objects: tuple[tuple[str, int], ...]
+    read: Callable[[], Iterator[bytes]] = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The channel's word that the agency can get the parcel."""
+    """The channel's word that the agency can get the parcel, and what it answered, if it did."""
 
     at: datetime
     sha256: str
+    answer: str = ""
 
 
 class Channel(Protocol):

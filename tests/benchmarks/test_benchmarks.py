@@ -32,6 +32,7 @@ FIGURES = {
         "sealing 1 MiB",
         "opening 1 MiB",
         "sealing 1 MiB and taking its digests",
+        "taking in 1 MiB, sealed, with two SHA-256 and a CRC-32",
         "sealing 1 MiB",
         "opening 1 MiB",
         "sealing 2 files of 100 KB to a key that outlasts quantum computers",

@@ -142,6 +142,21 @@ class TestVerification:
         }
         assert report.wanted == 2
 
+    def test_raises_no_alarm_while_the_log_grows_and_is_cosigned(
+        self, grow, witnesses, monkeypatch
+    ):
+        first, check = grow(), verification._check_leaves
+        anchors.cosign_due()
+
+        def meanwhile(*span):
+            check(*span)
+            grow()
+            anchors.cosign_due()
+
+        monkeypatch.setattr(verification, "_check_leaves", meanwhile)
+        report = verification.verify()
+        assert (report.problem, report.size) == (None, first.size)
+
     def test_nobody_cosigned_yet(self, grow, witnesses):
         grow()
         assert set(verification.verify().cosigned.values()) == {0}

@@ -136,7 +136,7 @@ class TestAnchorsCanBeChecked:
     def test_names_the_package_that_time_stamps_want(
         self, settings: Any, monkeypatch: pytest.MonkeyPatch, package: str, told: set[str]
     ) -> None:
-        settings.TIMESTAMP_URL = "https://stamps.example.org"
+        settings.TIMESTAMP_ROOTS = "roots.pem"
         monkeypatch.setattr(timestamps, "PACKAGE", package)
         assert {each.id for each in anchors_can_be_checked()} == told
 

@@ -55,6 +55,21 @@ def change(recorded: Release, carla: User) -> Callable[..., RuleDocumentVersion]
     return make
 
 
+BILL = "us-rrota-s2372.yaml"
+
+
+def holds(release: Release) -> dict[str, int]:
+    """Which version of each document a release holds."""
+    return {entry["key"]: entry["number"] for entry in release.manifest}
+
+
+@pytest.fixture
+def retired(recorded: Release, carla: User, dora: User) -> Release:
+    """The release without a bill, which Carla retired and Dora approved."""
+    made = drafts.retire(RuleDocument.objects.get(key=BILL), WHY, by=carla)
+    return drafts.approve(drafts.submit(made, by=carla), by=dora)
+
+
 class TestDraft:
     def test_is_a_new_version_of_a_document(self, recorded: Release, carla: User) -> None:
         made = drafts.draft("house.yaml", retitled(), f" {WHY} ", by=carla)
@@ -135,6 +150,87 @@ class TestDraft:
         ):
             with pytest.raises(NotPermitted, match="may not draft rules"):
                 act()
+
+
+class TestRetire:
+    def test_is_a_version_without_a_text(self, recorded: Release, carla: User) -> None:
+        document = RuleDocument.objects.get(key=BILL)
+        made = drafts.retire(document, f" {WHY} ", by=carla)
+        assert (made.number, made.state, made.text, made.why) == (2, State.DRAFTED, "", WHY)
+        assert made.retires
+        assert not document.versions.get(number=1).retires
+        entry = AuditEntry.objects.get(event="ruledocumentversion.drafted")
+        assert (entry.actor, entry.additional_data) == (carla, {"sha256": made.sha256})
+        assert releases.current() == recorded
+
+    @pytest.mark.slow
+    def test_takes_a_law_out_of_the_next_release_and_of_no_earlier_one(
+        self, recorded: Release, retired: Release
+    ) -> None:
+        assert holds(recorded).keys() - holds(retired).keys() == {BILL}
+        assert "us-rrota-s2372" in releases.rules_of(recorded).rules
+        assert "us-rrota-s2372" not in releases.rules().rules
+        again = jurisdictions.read(documents.law_in(releases.dump(recorded)))
+        assert again.sha256 == recorded.sha256
+
+    @pytest.mark.slow
+    @pytest.mark.every_law
+    def test_is_tried_as_every_change_is(self, recorded: Release, carla: User, dora: User) -> None:
+        """A law cannot go while golden cases speak of it, and goes with them."""
+        swiss = ("ch-fadp.yaml", "ch-fadp.cases.yaml")
+        law, told = (
+            drafts.retire(RuleDocument.objects.get(key=key), WHY, by=carla) for key in swiss
+        )
+        with pytest.raises(Malformed, match=r"ch-fadp\.cases\.yaml.*'ch-voluntary' is not known"):
+            drafts.submit(law, by=carla)
+        drafts.submit(told, by=carla)
+        law.refresh_from_db()
+        law = drafts.submit(law, by=carla)
+        assert [(e["rule"], e["change"]) for e in law.reports["diff"]] == [
+            ("ch-voluntary", "removed")
+        ]
+        assert law.reports["test"]["newly_failing"] == []
+        left = holds(drafts.approve(law, by=dora))
+        assert holds(recorded).keys() - left.keys() == {*swiss}
+
+    def test_of_what_every_law_needs_is_refused(self, recorded: Release, carla: User) -> None:
+        made = drafts.retire(RuleDocument.objects.get(key="facts.yaml"), WHY, by=carla)
+        with pytest.raises(Malformed, match="exactly one file of the schema vocabulary/1"):
+            drafts.submit(made, by=carla)
+
+    @pytest.mark.slow
+    def test_outlasts_an_upgrade_until_counsel_takes_the_law_up_again(
+        self, retired: Release, upgrade: Callable[..., None], carla: User, dora: User
+    ) -> None:
+        upgrade({"house.yaml": retitled()})
+        new = releases.current()
+        assert new != retired
+        assert holds(new) == holds(retired) | {"house.yaml": 2}
+        text = documents.shipped().texts[BILL]
+        back = drafts.submit(drafts.draft(BILL, text, WHY, by=carla), by=carla)
+        assert BILL in holds(drafts.approve(back, by=dora))
+        upgrade({"house.yaml": retitled("Shipped again")})
+        assert holds(releases.current()).keys() - holds(retired).keys() == {BILL}
+
+    def test_may_be_thought_better_of(self, recorded: Release, carla: User) -> None:
+        document = RuleDocument.objects.get(key="house.yaml")
+        made = drafts.retire(document, WHY, by=carla)
+        again = drafts.draft(document, retitled(), WHY, by=carla)
+        assert (again.pk, again.text) == (made.pk, retitled())
+
+    @pytest.mark.slow
+    def test_is_refused_of_what_is_no_part_of_the_law(self, retired: Release, carla: User) -> None:
+        with pytest.raises(Malformed, match=f"{BILL} is not part of the law"):
+            drafts.retire(RuleDocument.objects.get(key=BILL), WHY, by=carla)
+
+    def test_wants_a_reason_counsel_and_no_other_change(
+        self, drafted: RuleDocumentVersion, carla: User, dora: User, otto: User
+    ) -> None:
+        for by, why, refused in ((carla, " ", Malformed), (dora, WHY, WrongState)):
+            with pytest.raises(refused):
+                drafts.retire(drafted.document, why, by=by)
+        with pytest.raises(NotPermitted, match="may not draft rules"):
+            drafts.retire(drafted.document, WHY, by=otto)
 
 
 class TestSubmit:

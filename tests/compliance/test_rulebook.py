@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import CommandError
 
@@ -18,6 +19,7 @@ from compliance import jurisdictions, releases
 from compliance.jurisdictions import RuleSet, cases, diff, solve
 from compliance.jurisdictions.solve import search
 from compliance.management.rulebook import given
+from compliance.releases import Release
 
 ROOT = Path(__file__).resolve().parents[2]
 ASKED: dict[str, Any] = {
@@ -31,6 +33,8 @@ ASKED: dict[str, Any] = {
     },
     "simulate": ["us-rrota-s2372"],
 }
+
+SAMPLE = Path(settings.BASE_DIR) / "docs" / "samples" / "sheet.json"
 
 Run = Callable[..., str]
 Fails = Callable[..., tuple[str, str]]
@@ -101,6 +105,15 @@ class TestDetermine:
         asked = {key: value for key, value in ASKED.items() if key != "schema"}
         assert said == jurisdictions.rule_on(law, **asked)
         assert said["rules"]["us-rrota-s2372"]["outcome"] == "undetermined"
+
+    @pytest.mark.every_law
+    def test_reads_the_sample_that_ships(self, run: Run) -> None:
+        said = json.loads(run("determine", str(SAMPLE)))
+        (told,) = [each for each in said["reports"] if each["to"] == "bka"]
+        assert (told["certainty"], told["because"]) == ("firm", ["eu-dsa-18"])
+        assert told["due"] == "2026-03-01T19:00:00Z"
+        assert told["withhold"] == {"C_priv": "us_sca_2702a"}
+        assert [each["fields"] for each in said["conflicts"]] == [["C_priv"]]
 
     def test_prints_the_same_bytes_for_the_same_input(
         self, run: Run, sheet: Callable[[Any], str]
@@ -479,6 +492,7 @@ class TestDiff:
         assert "\nThese facts changed: threat.imminent\n" in run("diff", "shipped", str(books))
         assert "\nThese authorities changed: bka" in run("diff", str(books), "shipped")
 
+    @pytest.mark.slow
     def test_has_no_situation_for_words_that_decide_nothing(self, run: Run, books: Path) -> None:
         texts = releases.shipped_texts()
         spoken = texts["eu-tco.yaml"].replace("title: Inform the", "title: Tell the")
@@ -502,6 +516,27 @@ class TestDiff:
         assert "eu-tco-14-5: removed" in lines
         assert "  outcome: differs" in lines
         assert "    outcome eu-tco-14-5: holds -> nothing" in lines
+
+    @pytest.mark.slow
+    def test_names_the_golden_cases_that_only_one_of_the_laws_gives(
+        self, run: Run, books: Path
+    ) -> None:
+        told = json.loads(run("diff", "shipped", str(books), "--json"))["cases"]
+        failing, passing = told["newly_failing"], told["newly_passing"]
+        assert (bool(failing), passing) == (True, [])
+        assert f"\nGolden cases newly failing: {', '.join(failing)}" in run(
+            "diff", "shipped", str(books)
+        )
+        assert f"\nGolden cases newly passing: {', '.join(failing)}" in run(
+            "diff", str(books), "shipped"
+        )
+
+    @pytest.mark.slow
+    def test_takes_the_cases_of_releases_too(self, run: Run, enacted: Release) -> None:
+        """Rules under another title give every answer as before."""
+        told = json.loads(run("diff", "shipped", enacted.sha256[:12], "--json"))
+        assert told["old"] != told["new"]
+        assert told["cases"] == {"newly_failing": [], "newly_passing": []}
 
     def test_refuses_what_is_no_law(self, db: object, fails: Fails, tmp_path: Path) -> None:
         said = f"{tmp_path} is neither 'shipped', a directory of rulebooks nor a release's hash."

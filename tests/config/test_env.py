@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,20 @@ class TestForms:
                 "redis://HOST:PORT/NUMBER, locmem:// or nothing",
             ),
             (
+                lambda: env.networks(NAME),
+                [],
+                {"10.1.0.0/16, ::1": [ip_network("10.1.0.0/16"), ip_network("::1")], "": []},
+                ["10.1.0.1/16", "here"],
+                "networks such as 10.1.0.0/16",
+            ),
+            (
+                lambda: env.mail(NAME).hostname,
+                None,
+                {"smtps://u:p@mx.example.org:465": "mx.example.org", "smtp://[::1]": "::1"},
+                ["mx.example.org", "smtp://", "https://mx.example.org", "smtps://a/b"],
+                r"smtps:// or smtp\+starttls://USER:PASSWORD@HOST:PORT, or nothing",
+            ),
+            (
                 lambda: env.link(NAME),
                 "",
                 {each: each for each in ("https://a.example.org/stamp", "http://[::1]:80/", "")},
@@ -166,7 +181,18 @@ class TestForms:
                 r"NAME\+ID\+KEY https://HOST/PATH, several with commas",
             ),
         ],
-        ids=["choice", "count", "address", "origin", "broker", "cache", "link", "witnesses"],
+        ids=[
+            "choice",
+            "count",
+            "address",
+            "origin",
+            "broker",
+            "cache",
+            "networks",
+            "mail",
+            "link",
+            "witnesses",
+        ],
     )
     def test_are_kept(
         self,

@@ -284,7 +284,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(35):
+        with django_assert_max_num_queries(37):
             browser.get("/admin/")
 
 
@@ -305,9 +305,9 @@ class TestRegisters:
                 "Requests of agencies",
                 "Requests of people",
             ],
-            "Agencies": ["Agencies", "Agency keys", "Liaison clients"],
+            "Agencies": ["Agencies", "Agency keys", "Liaison clients", "Routes"],
             "The law": ["Documents of the law", "Versions of the law", "Releases"],
-            "House": ["Provider profiles", "Work", "Audit log"],
+            "House": ["Provider profiles", "Work", "Audit log", "Erasures"],
         }
         listed = {model["model"] for group in groups for model in group["models"]}
         assert listed == set(admin.site._registry)

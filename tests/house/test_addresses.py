@@ -20,7 +20,8 @@ OPEN = {
 }
 TURNED_AWAY = {302, 401, 403, 404, 405}
 BACK = ("/admin/login/?next=/admin/", "/admin/")  # to sign in, or to the page that asks for it
-SAMPLES = {"<int:": "1", "<path:": "nothing", "<str:": str(uuid.UUID(int=1)), "<": "1"}
+ONE = str(uuid.UUID(int=1))
+SAMPLES = {"<int:": "1", "<path:": "nothing", "<str:": ONE, "<uuid:": ONE, "<": "1"}
 
 
 def addresses(patterns: list[URLPattern | URLResolver], before: str = "") -> Iterator[str]:

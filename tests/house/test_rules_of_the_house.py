@@ -22,11 +22,13 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 # Verbs of people: the module, and what they are called there.
 VERBS = {
     "compliance/roles.py": ["prove_again"],
+    "compliance/erasures.py": ["ask", "approve", "refuse"],
     "compliance/readings.py": ["show", "trace", "prove", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],
-    "compliance/drafts.py": ["draft", "submit", "approve", "reject", "load"],
+    "compliance/drafts.py": ["draft", "retire", "submit", "approve", "reject", "load"],
     "compliance/evidence.py": ["attach", "read"],
+    "compliance/parts.py": ["begin", "put", "complete"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
     "compliance/preservation.py": ["extend", "release"],
@@ -41,6 +43,7 @@ VERBS = {
         "revoke_key",
     ],
     "referrals/clients.py": ["admit", "approve", "revoke"],
+    "referrals/routes.py": ["add", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],

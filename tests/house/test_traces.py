@@ -30,6 +30,8 @@ from tests.referrals.api.conftest import Program
 
 REFERRALS = "api/v1/referrals"
 ONE = f"{REFERRALS}/{sample('<str:x>')}"
+EXHIBIT = f"admin/compliance/item/{sample('<str:x>')}/"
+UPLOADS = f"admin/compliance/finding/{sample('<uuid:x>')}/uploads/"
 
 # Addresses that leave no event, and why that is right.
 SILENT = {
@@ -44,6 +46,7 @@ SILENT = {
     "admin/password_change/done/": "says that it is done",
     sample("admin/compliance/auditentry/<str:x>/proof/"): "auditentry.shown: test_log.py",
     sample("admin/compliance/auditentry/<str:x>/public/"): "auditentry.shown: test_log.py",
+    f"{UPLOADS}{sample('<uuid:x>')}/": "what is missing of one's own upload",
     REFERRALS: "an agency's own numbers and states, asked for every few seconds",
     f"{ONE}/receipt": "the proof of an event that the agency was told of; it holds codes only",
 }
@@ -61,10 +64,19 @@ CALLED: dict[str, tuple[dict[str, str] | None, str]] = {
     ),
     f"{ONE}/acknowledge": ({"agency_reference": "SZ-17"}, "referral.acknowledged"),
 }
+# Rooms beside the pages of the desk, and what is left there: walked in tests/compliance/admin.
+ROOMS = {
+    f"{EXHIBIT}view/": "item.shown",
+    f"{EXHIBIT}content/": "evidence.viewed",
+    f"{EXHIBIT}copy/": "evidence.viewed",
+    UPLOADS: "upload.begun",
+    f"{UPLOADS}{sample('<uuid:x>')}/parts/{sample('<int:x>')}/": "upload.continued",
+    f"{UPLOADS}{sample('<uuid:x>')}/complete/": "evidence.attached",
+}
 # Steps of a desk that do more than call one verb, and the verb that leaves the event.
 AROUND = {
     "admin._record": "findings.record",
-    "admin._open": "evidence.read",
+    "exhibits._open": "evidence.read",  # once the password is given
     "counsel._resolve": "conflicts.resolve",
     "rulebooks._submit": "drafts.submit",
     "rulebooks._rewrite": "drafts.draft",
@@ -74,6 +86,7 @@ COMMANDS = {
     "demo": "the events of every room",
     "work": "the events of every room",
     "up": "the events of desk and worker, which it runs",
+    "erase": "auditentry.erased",
     "export_audit": "log.exported",
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
     "rotate_kek": "kek.retired, kek.rewrapped, kek.destroyed",
@@ -159,9 +172,9 @@ def of_desks() -> Iterator[str]:
 class TestAddresses:
     def test_are_all_walked_here_or_silent_for_a_reason(self) -> None:
         doors = {"admin/login/", "admin/logout/", "admin/password_change/", "api/token"}
-        known = {*SILENT, *CALLED, *doors, *of_desks()}
+        known = {*SILENT, *CALLED, *ROOMS, *doors, *of_desks()}
         assert set(ADDRESSES) - known == set()
-        assert {*SILENT, *CALLED, *doors} <= set(ADDRESSES)
+        assert {*SILENT, *CALLED, *ROOMS, *doors} <= set(ADDRESSES)
 
     def test_of_lists_and_pages_leave_who_read_them(
         self, reader: Client, delivered: Referral, carla: User, left: Callable[[], list[str]]

@@ -1,5 +1,6 @@
 """Every verb leaves exactly one event of its own, and all that it leaves names who did it."""
 
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,11 +18,13 @@ from compliance import (
     conflicts,
     determinations,
     drafts,
+    erasures,
     evidence,
     exports,
     facts,
     findings,
     jurisdictions,
+    parts,
     preservation,
     readings,
     releases,
@@ -32,9 +35,10 @@ from compliance.audit import checkpoints
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
+from compliance.documents import RuleDocument
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, inquiries, receipts
+from referrals import agencies, clients, docket, inquiries, receipts, routes
 from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
@@ -50,6 +54,21 @@ def _attach(get: Get) -> Act:
     return partial(
         evidence.attach, get("finding"), upload, field_class="C_pub", acquired_at=NOW, by=get("ana")
     )
+
+
+def _begin(get: Get) -> Act:
+    return partial(parts.begin, get("finding"), name="post.txt", size=8, by=get("ana"))
+
+
+def _put(get: Get) -> Act:
+    digest = hashlib.sha256(b"Tonight.").hexdigest()
+    return partial(parts.put, _begin(get)(), 0, b"Tonight.", sha256=digest, by=get("ana"))
+
+
+def _complete(get: Get) -> Act:
+    part = _put(get)()
+    told = {"sha256": part.sha256, "field_class": "C_pub", "acquired_at": NOW}
+    return partial(parts.complete, part.upload, **told, by=get("ana"))
 
 
 def _sign_profile(get: Get) -> Act:
@@ -68,6 +87,12 @@ def _draft(get: Get) -> Act:
     releases.current()
     text = f"# Read by counsel.\n{releases.shipped_texts()['house.yaml']}"
     return partial(drafts.draft, "house.yaml", text, "It was read.", by=get("carla"))
+
+
+def _retire(get: Get) -> Act:
+    releases.current()
+    house = RuleDocument.objects.get(key="house.yaml")
+    return partial(drafts.retire, house, "It is not wanted.", by=get("carla"))
 
 
 def _submit(get: Get) -> Act:
@@ -134,6 +159,16 @@ def _approve_client(get: Get) -> Act:
     return partial(clients.approve, client, thumbprint_heard=heard, by=get("carla"))
 
 
+def _add_route(get: Get) -> Act:
+    address = "https://intake.agency.example.org/in"
+    return partial(routes.add, get("agency"), way="https", address=address, by=get("cleo"))
+
+
+def _approve_route(get: Get) -> Act:
+    route = _add_route(get)()
+    return partial(routes.approve, route, address=route.address, by=get("carla"))
+
+
 def _acknowledge(get: Get) -> Act:
     referral = get("delivered")
     return partial(
@@ -167,6 +202,12 @@ def _order(get: Get) -> Act:
     return act
 
 
+def _ask(get: Get) -> Act:
+    get("ana")
+    some = [AuditEntry.objects.earliest().pk]
+    return partial(erasures.ask, some, ticket="T-1", because="A person asked.", by=get("cleo"))
+
+
 def _prove(get: Get) -> Act:
     get("ana")
     checkpoints.seal_due()
@@ -191,6 +232,15 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "finding.traced", "carla",
     ),
     "readings.prove": (_prove, "auditentry.shown", "otto"),
+    "erasures.ask": (_ask, "erasure.asked", "cleo"),
+    "erasures.approve": (
+        lambda get: partial(erasures.approve, _ask(get)(), by=get("carla")),
+        "erasure.approved", "carla",
+    ),
+    "erasures.refuse": (
+        lambda get: partial(erasures.refuse, _ask(get)(), because="No.", by=get("carla")),
+        "erasure.refused", "carla",
+    ),
     "readings.list_": (
         lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
     ),
@@ -237,6 +287,7 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "facts.sign_profile": (_sign_profile, "profile.signed", "dora"),
     "drafts.draft": (_draft, "ruledocumentversion.drafted", "carla"),
     "drafts.load": (_load, "ruledocumentversion.drafted", "carla"),
+    "drafts.retire": (_retire, "ruledocumentversion.drafted", "carla"),
     "drafts.submit": (_submit, "ruledocumentversion.submitted", "carla"),
     "drafts.approve": (
         lambda get: partial(drafts.approve, _submit(get)(), by=get("dora")),
@@ -253,6 +304,9 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "evidence.viewed", "ben",
     ),
+    "parts.begin": (_begin, "upload.begun", "ana"),
+    "parts.put": (_put, "upload.continued", "ana"),
+    "parts.complete": (_complete, "evidence.attached", "ana"),
     "conflicts.resolve": (_resolve, "conflict.resolved", "carla"),
     "conflicts.approve": (
         lambda get: partial(conflicts.approve, _resolve(get)(), by=get("dora")),
@@ -304,6 +358,14 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
     "clients.revoke": (
         lambda get: partial(clients.revoke, get("lee"), because="Left.", by=get("carla")),
         "liaisonclient.revoked", "carla",
+    ),
+    "routes.add": (_add_route, "route.added", "cleo"),
+    "routes.approve": (_approve_route, "route.approved", "carla"),
+    "routes.revoke": (
+        lambda get: partial(
+            routes.revoke, _add_route(get)(), because="Moved.", by=get("carla")
+        ),
+        "route.revoked", "carla",
     ),
     "docket.withdraw": (
         lambda get: partial(docket.withdraw, get("entered"), because="Parody.", by=get("carla")),

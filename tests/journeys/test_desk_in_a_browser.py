@@ -12,7 +12,7 @@ from django.db import connections
 
 from compliance import determinations, facts
 from compliance.determinations import Determination
-from compliance.evidence import View
+from compliance.evidence import Item, View
 from compliance.findings import Finding
 from compliance.roles import User
 from tests.cast import IMMINENT, NOW, PASSWORD
@@ -23,6 +23,7 @@ except ImportError:  # the browser's driver is a lock of its own
     sync_playwright = None  # type: ignore[assignment]
 
 CHROMIUM = shutil.which("chromium")
+SAMPLES = Path(__file__).resolve().parents[2] / "docs" / "samples"
 QUIET = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
@@ -114,16 +115,22 @@ def test_a_finding_is_recorded_confirmed_and_signed_by_three_people(
     # She cannot confirm it herself: there is no button.
     assert page.get_by_text("You recorded this finding. A colleague decides on it.").is_visible()
     assert page.get_by_role("button", name="Confirm").count() == 0
-    # Ben finds it on his front page, opens the post and confirms.
+    # Ben finds it on his front page, says why, proves who he is, reads the post and confirms.
     page = sits_down(ben)
     page.get_by_role("link", name=f"Finding {finding}").click()
     step = unfold(page, "Open")
     step.get_by_label("Purpose").fill("Second reading.")
-    with page.expect_download() as download:
-        step.get_by_role("button", name="Open").click()
-    assert Path(download.value.path()).read_bytes() == post.read_bytes()
+    step.get_by_role("button", name="Open").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    assert page.get_by_text("Tonight, at the market hall.").is_hidden()
+    page.get_by_text("Show the text").click()
+    assert page.get_by_text("Tonight, at the market hall.").is_visible()
     assert View.objects.get().viewed_by == ben
-    page.reload()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save a copy").click()
+    assert Path(download.value.path()).read_bytes() == post.read_bytes()
+    page.get_by_role("link", name=f"Back to {finding}").click()
     step = unfold(page, "Confirm")
     step.get_by_label("Reason").fill("Credible and specific.")
     step.get_by_role("button", name="Confirm").click()
@@ -140,3 +147,47 @@ def test_a_finding_is_recorded_confirmed_and_signed_by_three_people(
     signed = Determination.objects.get()
     assert (signed.state, signed.signed_by) == (Determination.State.SIGNED, carla)
     assert [due.recipient for due in signed.obligations.all()] == ["bka"]
+
+
+def test_evidence_stays_veiled_and_runs_nothing(
+    sits_down: Callable[[User], "Page"], ben: User, finding: Finding, attach: Callable[..., Item]
+) -> None:
+    picture = attach(finding, (SAMPLES / "berlin-picture.png").read_bytes(), name="picture.png")
+    film = attach(finding, (SAMPLES / "historic-video.mp4").read_bytes(), name="film.mp4")
+    hostile = attach(finding, b"<svg><script>document.title = 'run'</script></svg>", name="x.svg")
+    page = sits_down(ben)
+
+    def see(item: Item) -> None:
+        page.goto(f"/admin/compliance/finding/{finding.pk}/")
+        step = page.locator(".exhibit").nth(item.exhibit - 1)
+        step.locator("summary").click()
+        step.get_by_label("Purpose").fill("Second reading.")
+        step.get_by_role("button", name="Open").click()
+        if page.get_by_label("Your password").count():
+            page.get_by_label("Your password").fill(PASSWORD)
+            page.get_by_role("button", name="Go on").click()
+
+    def veil(tag: str) -> Any:
+        return page.locator(tag).evaluate("it => getComputedStyle(it).filter")
+
+    # A picture is blurred and grey; each press takes one veil away.
+    see(picture)
+    page.locator("img").evaluate("it => it.decode()")
+    assert veil("img") == "blur(32px) grayscale(1)"
+    page.get_by_text("Show it clearly").click()
+    assert veil("img") == "grayscale(1)"
+    page.get_by_text("Show its colours").click()
+    assert veil("img") == "none"
+    # A film is muted as well, and is fetched in ranges.
+    see(film)
+    page.locator("video").evaluate(
+        "it => it.readyState || new Promise(done => it.addEventListener('loadedmetadata', done))"
+    )
+    assert page.locator("video").evaluate("it => it.muted && it.paused")
+    assert veil("video") == "blur(32px) grayscale(1)"
+    # Markup is letters.
+    see(hostile)
+    page.get_by_text("Show the text").click()
+    assert page.get_by_text("document.title = 'run'").is_visible()
+    assert page.title() != "run"
+    assert page.locator("pre svg").count() == 0

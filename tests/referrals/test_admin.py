@@ -15,6 +15,7 @@ from referrals import agencies, clients, inquiries, receipts
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
+from referrals.routes import Route
 from tests.conftest import desk_of
 
 Sits = Callable[[User], Any]
@@ -258,6 +259,38 @@ class TestKey:
         assert (key.state, key.revoked_because) == ("revoked", "A laptop was lost.")
         assert "step-revoke" not in page.content.decode()
         assert 'class="state state-revoked"' in seat.reads(agency)
+
+
+class TestRoute:
+    @pytest.mark.slow
+    def test_is_added_then_approved_by_what_the_agency_reads_out(
+        self, sits: Sits, cleo: User, carla: User, agency: Agency
+    ) -> None:
+        address = "https://intake.agency.example.org/in"
+        first, second = sits(cleo), sits(carla)
+        assert "this agency collects its bundles at the liaison API" in first.reads(agency)
+        page = first.takes(agency, "add-route", way="https", address=address)
+        route = Route.objects.get()
+        assert page.said == ["The route is on record. It counts once a second person approved it."]
+        assert f"{desk_of(route)}{route.pk}/" in page.content.decode()
+        text = second.reads(route)
+        assert "shown once it is approved" in text
+        assert address not in text
+        page = second.takes(route, "approve", address="https://elsewhere.example.org/")
+        assert page.said == ["The address that the agency read out is not the one of this route."]
+        page = second.takes(route, "approve", address=address)
+        assert page.said == ["The route is approved. What is owed to this agency is sent on it."]
+        assert address in page.content.decode()
+        page = second.takes(route, "revoke", because="They moved.")
+        assert page.said == ["The route is revoked. Nothing more is sent on it."]
+
+    def test_keeps_what_was_typed_when_it_is_refused(
+        self, sits: Sits, cleo: User, agency: Agency
+    ) -> None:
+        page = sits(cleo).takes(agency, "add-route", way="https", address="http://plain")
+        assert page.said == ["The address wants the form https://HOST/PATH."]
+        assert 'value="http://plain"' in page.content.decode()
+        assert not Route.objects.exists()
 
 
 class TestClient:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from compliance.evidence import Item
 from compliance.lifecycle import Work
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, bundles, delivery, docket
+from referrals import agencies, bundles, delivery, docket, routes
 from referrals.bundles import Bundle
 from referrals.channels import Confirmation, DeliveryFailed, Parcel
 from referrals.delivery import Attempt
 from referrals.docket import Referral, State
 from referrals.management import demo_samples
+from referrals.routes import Route
 
 Make = Callable[..., Any]
 EARLIER, LATER = timezone.now() - timedelta(hours=1), timezone.now() + timedelta(hours=1)
@@ -69,8 +71,19 @@ def breaking_off(parcel: Parcel) -> Confirmation:
 def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
     """Deliver over somebody else's network."""
     made = Wire()
-    monkeypatch.setattr(delivery, "CHANNEL", made)
+    monkeypatch.setattr(routes, "channel", lambda route, sign: made)
     return made
+
+
+@pytest.fixture
+def route(
+    sealed: Referral, cleo: User, carla: User, worker: None, settings: Any, tmp_path: Path
+) -> Route:
+    """A folder that the agency collects from."""
+    settings.DROP_DIR = str(tmp_path)
+    (tmp_path / "bka-in").mkdir()
+    added = routes.add(sealed.agency, way="file_drop", address="bka-in", by=cleo)
+    return routes.approve(added, address="bka-in", by=carla)
 
 
 def events(referral: Referral) -> list[str]:
@@ -110,8 +123,10 @@ class TestTransmit:
                 size=bundle.size,
                 sha256=bundle.sha256,
                 objects=((item.sealed_name, item.sealed_size),),
+                read=wire.handed[0].read,
             )
         ]
+        assert sha256(b"".join(wire.handed[0].read())).hexdigest() == bundle.sha256
 
     def test_resumes_the_attempt_of_a_worker_that_was_killed(
         self, sealed: Referral, wire: Wire
@@ -121,6 +136,24 @@ class TestTransmit:
         assert resumed == killed
         assert wire.handed[0] == wire.handed[1]  # the same key: the channel acts once
         assert Attempt.objects.count() == 1
+
+    def test_takes_the_route_that_leads_to_the_agency(
+        self, sealed: Referral, route: Route, tmp_path: Path
+    ) -> None:
+        attempt, said = delivery.transmit(sealed)
+        assert (attempt.route, attempt.channel) == (route, "file_drop")
+        (path,) = (tmp_path / "bka-in").iterdir()
+        assert sha256(path.read_bytes()).hexdigest() == said.sha256 == sealed.bundle.sha256
+
+    def test_sends_nothing_on_a_route_that_was_revoked_meanwhile(
+        self, sealed: Referral, route: Route, carla: User
+    ) -> None:
+        delivery._open(sealed)  # and then the worker was killed
+        routes.revoke(route, because="They moved.", by=carla)
+        with pytest.raises(DeliveryFailed, match=r"The route was revoked\. The next attempt"):
+            delivery.transmit(sealed)
+        attempt, _ = delivery.transmit(sealed)
+        assert (attempt.number, attempt.route, attempt.channel) == (2, None, "pickup")
 
     @pytest.mark.parametrize("permanent", [False, True])
     def test_closes_the_attempt_with_what_the_channel_said(

@@ -108,7 +108,7 @@ class Rule:
     mode: str
     cite: str
     regime: str
-    law: str
+    law: str = field(compare=False)  # what the whole law is called
     rank: str
     confidence: str
     counsel_verified: bool

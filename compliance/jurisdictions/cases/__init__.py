@@ -1,14 +1,15 @@
 """Cases: golden answers, and whether the law gives them."""
 
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from compliance.jurisdictions.book import RuleSet
 from compliance.jurisdictions.cases import differ
-from compliance.jurisdictions.cases.form import Case, read
+from compliance.jurisdictions.cases.form import Case, read, readable
 from compliance.jurisdictions.determine import determine
 
-__all__ = ["Case", "Verdict", "judge", "read"]
+__all__ = ["Case", "Verdict", "judge", "passing", "read", "turned"]
 
 
 @dataclass
@@ -32,3 +33,17 @@ def judge(rules: RuleSet, case: Case) -> Verdict:
     verdict.differences += differ.standing(said)
     verdict.status = "differs" if verdict.differences else "passed"
     return verdict
+
+
+def passing(rules: RuleSet, texts: Mapping[str, str]) -> frozenset[str]:
+    """Return the ids of the cases that a law gives; one that it has no words for it does not give.
+
+    Raises Problems for a file that is of another form.
+    """
+    verdicts = [judge(rules, case) for case in readable(rules, texts)]
+    return frozenset(verdict.id for verdict in verdicts if verdict.status == "passed")
+
+
+def turned(before: Set[str], after: Set[str]) -> dict[str, list[str]]:
+    """Return which cases pass no more, and which pass now."""
+    return {"newly_failing": sorted(before - after), "newly_passing": sorted(after - before)}

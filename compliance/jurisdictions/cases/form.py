@@ -1,6 +1,6 @@
 """Form: what a file of golden cases looks like, and everything that cannot be meant."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,16 +95,33 @@ def read(rules: RuleSet, texts: Mapping[str, str]) -> list[Case]:
     """Return the cases of these texts, or raise Problems with every one that cannot be meant."""
     found: list[Case] = []
     problems: list[Problem] = []
-    for name, source in sorted(texts.items()):
-        data, report = parse(name, source)
-        if not report.problems:
-            CASES(data, (), report)
+    for data, report in _parsed(texts):
         if not report.problems:
             found += _cases(rules, data, report)
         problems += report.problems
     if problems:
         raise Problems(problems)
     return found
+
+
+def readable(rules: RuleSet, texts: Mapping[str, str]) -> list[Case]:
+    """Return the cases that can be meant under a law; those that speak of another are left out."""
+    found: list[Case] = []
+    for data, report in _parsed(texts):
+        report.settle()
+        for entry in data["cases"]:
+            alone = Report(report.file)
+            cases = _cases(rules, {**data, "cases": [entry]}, alone)
+            found += [] if alone.problems else cases
+    return found
+
+
+def _parsed(texts: Mapping[str, str]) -> Iterator[tuple[Any, Report]]:
+    for name, source in sorted(texts.items()):
+        data, report = parse(name, source)
+        if not report.problems:
+            CASES(data, (), report)
+        yield data, report
 
 
 def _speaks_of(entry: Mapping[str, Any]) -> list[tuple[Path, str]]:

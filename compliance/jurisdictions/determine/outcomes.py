@@ -8,14 +8,8 @@ from compliance.jurisdictions.determine.moments import Situation, moment, writte
 from compliance.jurisdictions.logic import FAILS, HOLDS, NAMES, UNDETERMINED, Facts
 
 SIMULATED = NAMES | {HOLDS: "simulated"}
-STRENGTH = {
-    "holds": 0,
-    "undetermined": 1,
-    "suspended": 2,
-    "simulated": 3,
-    "not_in_force": 4,
-    "fails": 5,
-}
+ORDER = ("holds", "undetermined", "suspended", "simulated", "not_in_force", "fails")
+STRENGTH = {name: rank for rank, name in enumerate(ORDER)}
 
 
 class Outcome:

@@ -122,7 +122,8 @@ class Command(BaseCommand):
     def diff(self, options: Mapping[str, Any]) -> None:
         """Print what changes from one law to another."""
         old, new = given.law(options["old"]), given.law(options["new"])
-        found = comparisons.compared(old, new)
+        golden = given.golden(options["old"]) | given.golden(options["new"])
+        found = comparisons.compared(old, new, golden)
         if options["json"]:
             self._print(found)
         else:

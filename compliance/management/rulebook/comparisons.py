@@ -5,15 +5,20 @@ from difflib import ndiff
 from typing import Any
 
 from compliance import jurisdictions
-from compliance.jurisdictions import RuleSet, diff
+from compliance.jurisdictions import RuleSet, cases, diff
 
 
-def compared(old: RuleSet, new: RuleSet) -> dict[str, Any]:
-    """Return what two laws do not have in common: rules, and the words and desks beside them."""
+def compared(old: RuleSet, new: RuleSet, golden: Mapping[str, str]) -> dict[str, Any]:
+    """Return what two laws do not have in common: rules, and the words and desks beside them.
+
+    Beside them, the golden cases that only one of the two gives.
+    """
+    golden = golden if old.sha256 != new.sha256 else {}  # none turns
     return {
         "old": old.sha256,
         "new": new.sha256,
         "rules": diff.changes(old, new),
+        "cases": cases.turned(*(cases.passing(law, golden) for law in (old, new))),
         "facts": _unlike(old.vocabulary.facts, new.vocabulary.facts),
         "authorities": _unlike(old.authorities, new.authorities),
     }
@@ -31,6 +36,9 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     for kind in ("facts", "authorities"):
         if found[kind]:
             yield f"\nThese {kind} changed: {', '.join(found[kind])}"
+    for way, named in found["cases"].items():
+        if named:
+            yield f"\nGolden cases {way.replace('_', ' ')}: {', '.join(named)}"
 
 
 def line(change: Mapping[str, Any]) -> str:

@@ -26,6 +26,13 @@ def law(name: str) -> RuleSet:
     return releases.rules_of(release(name))
 
 
+def golden(name: str) -> dict[str, str]:
+    """Return the golden cases that come with the law that a name stands for."""
+    if name == "shipped":
+        return releases.shipped_cases()
+    return documents.cases_in(directory(name) or releases.dump(release(name)))
+
+
 def release(digits: str) -> Release:
     """Return the latest release whose hash begins with these digits, or raise Problems."""
     found = Release.objects.filter(sha256__startswith=digits).first()

@@ -17,7 +17,7 @@ from compliance.evidence import Item
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.roles import Permission, Role, User
-from referrals import inquiries
+from referrals import inquiries, routes
 from referrals.docket import Referral
 from tests.cast import NOW
 from tests.conftest import desk_of
@@ -31,8 +31,9 @@ NOWHERE = ("7777777", "00000000-0000-0000-0000-000000000001", "x'y")
 
 
 @pytest.fixture
-def everything(delivered: Referral, lee: Any, carla: User) -> Referral:
+def everything(delivered: Referral, lee: Any, carla: User, cleo: User) -> Referral:
     """At least one record of every kind that the desk shows."""
+    routes.add(delivered.agency, way="mail", address="desk@agency.example.org", by=cleo)
     preservation.place_due()
     terms = {"to": "bka", "fields": ["C_priv"], "duties": ["a-1"], "prohibitions": ["b-2"]}
     conflicts.resolve(

@@ -36,6 +36,7 @@ class TestPage:
             "all of these",
             "What is the suspect&#x27;s nationality?",
             "Not verified by counsel",
+            "rec 41 · <code>counsel_verified: false</code></span></summary>",
         ):
             assert told in text, told
 
@@ -48,7 +49,9 @@ class TestPage:
         }
         verified |= {"eu-dsa-18.vlop": rules.rules["eu-dsa-18.vlop"]}  # it fails here
         monkeypatch.setattr(releases, "rules", lambda: replace(rules, rules=verified))
-        assert "Not verified by counsel" not in sits(carla).reads(proposed)
+        text = sits(carla).reads(proposed)
+        assert "Not verified by counsel" not in text
+        assert text.count("counsel_verified: false") == 1  # beside that one rule
 
     def test_lets_counsel_choose_and_chooses_nothing(
         self, sits: Sits, carla: User, proposed: Determination

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from compliance import determinations, findings
-from compliance.audit.entries import AuditEntry
-from compliance.evidence import Item, View
+from compliance import determinations, evidence, findings
+from compliance.evidence import Item
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
 from compliance.roles import User
@@ -449,90 +448,6 @@ class TestConfirmAndDismiss:
         assert b"The role counsel may not confirm finding. Nothing was done." in page.content
 
 
-class TestOpen:
-    def test_writes_the_event_before_the_first_byte(
-        self, sits: Sits, ben: User, item: Item
-    ) -> None:
-        answer = sits(ben).takes(item, "open", purpose="Second reading.")
-        entry = AuditEntry.objects.get(event="evidence.viewed")
-        assert (entry.actor, entry.purpose) == (ben, "Second reading.")
-        assert not View.objects.exists()
-        assert b"".join(answer.streaming_content) == b"Tonight."
-        assert View.objects.get().viewed_by == ben
-
-    def test_counts_as_seen_only_what_was_taken_when_the_browser_goes_away(
-        self, sits: Sits, ben: User, finding: Finding, attach: Callable[..., Item]
-    ) -> None:
-        item = attach(finding, b"x" * (3 * 2**16))
-        answer = sits(ben).takes(item, "open", purpose="Second reading.")
-        coming = iter(answer.streaming_content)
-        assert len(next(coming)) + len(next(coming)) < item.size
-        for close in answer._resource_closers:  # what a server ends when its reader is gone
-            close()
-        assert View.objects.get().is_whole is False
-
-    def test_sends_a_file_that_no_browser_shows_or_keeps(
-        self, sits: Sits, ben: User, item: Item
-    ) -> None:
-        answer = sits(ben).takes(item, "open", purpose="Second reading.")
-        assert answer["Content-Type"] == "application/octet-stream"
-        assert answer["Content-Length"] == "8"
-        assert answer["X-Content-Type-Options"] == "nosniff"
-        assert "default-src 'none'" in answer["Content-Security-Policy"]
-        assert "no-store" in answer["Cache-Control"]
-        assert answer["Content-Disposition"] == (
-            f'attachment; filename="{item.finding}-1-post.txt"'
-        )
-
-    @pytest.mark.parametrize(
-        ("given", "saved"),
-        [
-            ('a"; filename=b.html', "afilenameb.html"),
-            (".hidden", "hidden"),
-            ("Größe\r\nX: y.p d f", "Grex0dx0aXy.pdf"),
-            ("con", "con"),
-            ("~/.ssh/authorized_keys", "x2f.sshx2fauth"),
-            ("日本.日本", "item"),
-            (f"{'x' * 100}.{'y' * 50}", f"{'x' * 60}.{'y' * 10}"),
-        ],
-    )
-    def test_names_the_file_harmlessly_whatever_its_sender_called_it(
-        self,
-        sits: Sits,
-        ben: User,
-        finding: Finding,
-        attach: Callable[..., Item],
-        given: str,
-        saved: str,
-    ) -> None:
-        answer = sits(ben).takes(attach(finding, name=given), "open", purpose="Second reading.")
-        assert answer["Content-Disposition"] == f'attachment; filename="{finding}-1-{saved}"'
-
-    def test_wants_a_purpose_and_asks_on_the_page_of_the_finding(
-        self, sits: Sits, ben: User, item: Item
-    ) -> None:
-        page = sits(ben).takes(item, "open", purpose=" ")
-        assert (page.status_code, page.said) == (400, ["Say why you open this item."])
-        text = page.content.decode()
-        assert f"<h1>Finding {item.finding}</h1>" in text
-        assert '<details class="step step-open" open>' in text
-        assert not View.objects.exists()
-
-    def test_tells_in_words_that_the_stored_object_was_changed(
-        self, sits: Sits, ben: User, item: Item, settings: Any
-    ) -> None:
-        path = Path(settings.MEDIA_ROOT) / item.sealed_name
-        path.write_bytes(b"\x00" * item.sealed_size)
-        page = sits(ben).takes(item, "open", purpose="Second reading.")
-        assert page.said == ["The stored object of this item was changed."]
-
-    def test_is_refused_to_auditors(self, sits: Sits, otto: User, item: Item) -> None:
-        seat = sits(otto)
-        assert seat.browser.get(f"/admin/compliance/finding/{item.finding.pk}/").status_code == 403
-        assert seat.takes(item, "open", purpose="Curious.").status_code == 403
-        assert not View.objects.exists()
-
-
 class TestProvisional:
     @pytest.mark.slow
     def test_shows_running_deadlines_and_open_questions_until_the_decision(
@@ -593,7 +508,7 @@ class TestPage:
         self, sits: Sits, ben: User, item: Item
     ) -> None:
         seat = sits(ben)
-        b"".join(seat.takes(item, "open", purpose="Second reading.").streaming_content)
+        b"".join(evidence.read(item, purpose="Second reading.", by=ben))
         text = seat.reads(item.finding)
         assert "yes, wholly" in text
         assert "<q>Second reading.</q>" in text

@@ -140,6 +140,28 @@ class TestDocument:
         submitted.refresh_from_db()
         assert submitted.state == State.SUBMITTED
 
+    def test_is_retired_by_a_draft_without_a_text(
+        self, sits: Sits, carla: User, recorded: Release
+    ) -> None:
+        document = RuleDocument.objects.get(key="house.yaml")
+        seat = sits(carla)
+        assert "step-retire" in seat.reads(document)
+        page = seat.takes(document, "retire", why=WHY)
+        assert page.said == ["The draft is on record. Open it to submit it."]
+        made = document.versions.get(number=2)
+        assert (made.retires, made.why) == (True, WHY)
+        page = seat.reads(made)
+        assert "This takes the document out of the law." in page
+        assert "step-submit" in page
+        assert "The text</h2>" not in page
+        assert "step-retire" not in seat.reads(document)
+
+    def test_that_is_no_part_of_the_law_cannot_be_retired(
+        self, sits: Sits, carla: User, recorded: Release
+    ) -> None:
+        made = drafts.draft("house-2.yaml", noted(), WHY, by=carla)
+        assert "step-retire" not in sits(carla).reads(made.document)
+
 
 class TestVersion:
     @pytest.mark.slow
@@ -202,6 +224,8 @@ class TestVersion:
         assert "1 made again, 1 come out anew." in page
         assert "outcome of eu-tco-14-5: was holds, becomes fails" in page
         assert "A case that differs blocks the approval." in page
+        assert "<p>Newly failing: <code>" in page
+        assert "Newly passing" not in page
         assert "Golden cases" in page
         assert proposed.finding.reference not in page
 

@@ -222,6 +222,17 @@ class TestShell:
         assert done.stdout == "PROVEN: the entry is number 4 of 9 in the log log.example.org\n"
 
     @pytest.mark.slow
+    def test_so_is_one_whose_state_witnesses_cosigned(self, check):
+        witness = notes.Verifier("wanda.example.org", BY.public, notes.COSIGNATURE)
+        signature = KEY.sign(b"cosignature/v1\ntime 7\n" + STATE.text.encode())
+        data = base64.b64encode(witness.key_id + (7).to_bytes(8) + signature).decode()
+        note = f"{NOTE}— {witness.name} {data}\n"
+        assert notes.cosignature(note, witness)
+        text = notes.write_proof(4, tree.inclusion_proof(4, 9, at), note)
+        assert check(text, DATA[4]).returncode == 0
+        assert notes.verify_proof(text, DATA[4], BY.vkey) == STATE
+
+    @pytest.mark.slow
     @pytest.mark.parametrize("index", range(9))
     def test_so_is_every_place_in_the_tree(self, check, index):
         text = notes.write_proof(index, tree.inclusion_proof(index, 9, at), NOTE)

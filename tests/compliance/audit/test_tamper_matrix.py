@@ -152,6 +152,7 @@ class TestRow:
         assert words in said
         assert said.count("\n") == 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("row", ROWS)
     def test_is_caught_again_by_a_machine(self, typed, row):
         tamper, index, words = ROWS[row]

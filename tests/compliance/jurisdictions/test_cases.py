@@ -549,3 +549,33 @@ class TestRead:
             for name in ("b", "a")
         }
         assert [case.id for case in cases.read(law, texts)] == ["a", "b"]
+
+
+def told(*entries: dict[str, Any]) -> dict[str, str]:
+    return {"sample.cases.yaml": json.dumps({"schema": "cases/1", "cases": [*entries]})}
+
+
+class TestPassing:
+    def test_are_the_cases_that_a_law_gives(self, enact: Enact) -> None:
+        law = enact({"xx-1": {}})
+        wrong = ENTRY | {"id": "C2", "expect": {"rules": {"xx-1": "holds"}}}
+        assert cases.passing(
+            law, told(ENTRY | {"expect": {"rules": {"xx-1": "undetermined"}}}, wrong, JOURNEY)
+        ) == {"C1"}
+
+    def test_are_not_those_that_speak_of_another_law(self, enact: Enact) -> None:
+        other = ENTRY | {"id": "C2", "expect": {"rules": {"xx-2": "undetermined"}}}
+        mine = ENTRY | {"expect": {"rules": {"xx-1": "undetermined"}}}
+        assert cases.passing(enact({"xx-1": {}}), told(other, mine)) == {"C1"}
+        assert cases.passing(enact({"xx-2": {}}), told(other, mine)) == {"C2"}
+
+    def test_are_not_told_of_a_file_of_another_form(self, enact: Enact) -> None:
+        with pytest.raises(Problems, match="has no 'cases'"):
+            cases.passing(enact({"xx-1": {}}), {"sample.cases.yaml": '{"schema": "cases/1"}'})
+
+
+class TestTurned:
+    def test_names_what_passes_no_more_and_what_passes_now(self) -> None:
+        assert cases.turned({"a", "b", "c"}, {"e", "d", "b"}) == {
+            "newly_failing": ["a", "c"], "newly_passing": ["d", "e"],
+        }  # fmt: skip

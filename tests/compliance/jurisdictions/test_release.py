@@ -328,6 +328,13 @@ class TestABarByCountry:
         by_the_bar = [each for each in found["assumed"] if each["for"] == "xx-far"]
         assert by_the_bar == ([used] if assumed else [])
 
+    def test_assumes_a_list_that_may_be_longer_for_one_desk_among_others(
+        self, enact: Enact
+    ) -> None:
+        found = asked(self.rules(enact, "bka", "fbi"), adequacy__countries=None)
+        used = {"fact": "adequacy.countries", "as": [], "for": "xx-far"}
+        assert [each for each in found["assumed"] if each["for"] == "xx-far"] == [used]
+
     def test_is_no_bar_on_a_class_of_recipients(self, enact: Enact) -> None:
         found = asked(self.rules(enact, "fbi"), adequacy__countries=[])
         assert found["barred"] == {kind: [] for kind in CLASSES}

@@ -231,6 +231,11 @@ class TestAnAlternative:
         assert told(found) == [("fbi", "firm")]
         assert found["reports"][0]["instead"] == ["bka", "garda"]
 
+    def test_names_the_others_in_order(self, enact: Enact) -> None:
+        desks = ("pharos", "ofac", "ncmec", "garda", "fbi", "europol", "bka")
+        found = said(enact({"xx-a": {"then": report(*desks, way="any_of")}}))
+        assert found["reports"][0]["instead"] == sorted(desks[1:])
+
     def test_goes_to_whom_a_firm_duty_tells_already(self, enact: Enact) -> None:
         rules = enact({
             "xx-a": {"then": report("fbi", "bka", "garda", way="any_of")},

@@ -129,6 +129,7 @@ class TestBucket:
             assert source.seek(1, io.SEEK_CUR) == 3
             assert (source.read(2), source.read(5)) == (b"34", b"56789")
             assert source.seekable()
+            assert source.readable()
 
 
 # what an upload calls, in order, and how many of these go well first

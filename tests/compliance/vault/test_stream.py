@@ -152,6 +152,30 @@ class TestSealer:
             stream.Sealer(bytes(32), bytearray().extend)
 
 
+class TestSealPart:
+    @pytest.mark.parametrize("size", EDGES[1:])
+    @pytest.mark.parametrize("chunks", [1, 2, 4])
+    def test_makes_the_same_payload_whatever_the_order(self, size: int, chunks: int) -> None:
+        plain, part = TEXT[:size], chunks * CHUNK
+        starts = range(0, size, part)
+        made = {
+            start: stream.seal_part(
+                KEY, FIRST_NONCE, start // CHUNK, plain[start : start + part],
+                last=start == starts[-1],
+            )
+            for start in reversed(starts)
+        }  # fmt: skip
+        assert b"".join(made[start] for start in starts) == sealed(plain)
+
+    def test_refuses_to_end_within_a_chunk_unless_it_is_the_last(self) -> None:
+        with pytest.raises(ValueError, match="Only the last part may end within a chunk"):
+            stream.seal_part(KEY, FIRST_NONCE, 0, TEXT[: CHUNK + 1], last=False)
+
+    def test_draws_a_nonce_of_its_own(self) -> None:
+        assert stream.new_nonce() != stream.new_nonce()
+        assert len(stream.new_nonce()) == NONCE
+
+
 class TestSeal:
     @pytest.mark.parametrize("plain", [b"", b"short", TEXT, TEXT * 12], ids=len)
     def test_takes_the_five_figures(self, plain):

@@ -216,14 +216,22 @@ def send(finding: Finding, ana: User, temporary: Path, tmp_path: Path, seen: lis
             assert path.is_dir() or MARK not in path.read_bytes(), path
 
     def send(
-        body: bytes, *, by: User | None = ana, breaks: BaseException | None = None, **more: Any
+        body: bytes,
+        *,
+        by: User | None = ana,
+        breaks: BaseException | None = None,
+        CONTENT_LENGTH: str = "",
+        **more: Any,
     ) -> Any:
         client = Client(raise_request_exception=False, **more)
         client.cookies[settings.CSRF_COOKIE_NAME] = "s" * 32  # whoever sends it chose it
         if by:
             client.force_login(by)
         length = len(body) + (100 if breaks else 0)
-        line = {"wsgi.input": Line(body, look, breaks), "CONTENT_LENGTH": str(length)}
+        line = {
+            "wsgi.input": Line(body, look, breaks),
+            "CONTENT_LENGTH": CONTENT_LENGTH or str(length),
+        }
         content_type = f"multipart/form-data; boundary={BOUNDARY.decode()}"
         try:
             return client.generic(
@@ -355,6 +363,15 @@ class TestBrokenUpload:
         if length > 2**16:
             assert max(seen) == (2 if arrived else 1)
 
+    @pytest.mark.slow
+    def test_when_the_sender_goes_away_at_any_byte(self, send: Send) -> None:
+        whole = form(part("upload", MARK, "post.txt", "Content-Type: text/plain\r\n"))
+        for length in range(len(whole) - len(b"--\r\n")):
+            answer = send(whole[:length], breaks=OSError("gone"))
+            assert answer.status_code in (400, 500), length
+            assert objects() == [], length
+            assert not Unclaimed.objects.exists(), length
+
     @pytest.mark.parametrize("enforce_csrf_checks", [False, True])
     @pytest.mark.parametrize(
         "breaks", [OSError("gone"), TimeoutError()], ids=["connection lost", "time over"]
@@ -378,6 +395,13 @@ class TestBrokenUpload:
         settings.UPLOAD_LIMIT = 100_000
         sent = form(arrived, part("upload", MARK * 5000, "large.txt"))
         assert send(sent).status_code == 400
+
+    def test_when_five_gibibytes_are_announced(self, send: Send, seen: list[int]) -> None:
+        """Not a byte of them is read."""
+        answer = send(form(self.WHOLE), CONTENT_LENGTH=str(5 * 2**30))
+        assert answer.status_code == 400
+        assert b"or is larger than is allowed here. Nothing was done." in answer.content
+        assert len(seen) == 1
 
     @pytest.mark.slow
     def test_when_a_file_is_not_what_it_says(self, send: Send) -> None:

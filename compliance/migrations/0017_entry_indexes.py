@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0015_key_encryption_keys"),
+        ("compliance", "0016_parts_of_evidence"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 

@@ -1,7 +1,7 @@
 """Admin: the desk over referrals' rooms: the docket, the agencies and their keys."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -15,8 +15,10 @@ from compliance.admin import law
 from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
 from compliance.models import Hold
-from compliance.roles import Permission, User
-from referrals import agencies, clients, docket, inquiries, receipts
+from compliance.roles import Permission
+from referrals import agencies, clients, docket, inquiries, receipts, routes
+from referrals.admin.conditions import added_by_another, not_revoked, within
+from referrals.admin.ways import NewRoute
 from referrals.models import (
     Acknowledgement,
     Agency,
@@ -156,17 +158,6 @@ class Reference(Read):
         )
 
 
-def _in(*states: str) -> Callable[[Any, User], bool]:
-    return lambda record, user: record.state in states
-
-
-def _added_by_another(record: Any, user: User) -> bool:
-    return bool(record.state == agencies.State.ADDED and record.added_by_id != user.pk)
-
-
-not_revoked = _in(agencies.State.ADDED, agencies.State.APPROVED)
-
-
 @admin.register(Referral)
 class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
@@ -185,16 +176,16 @@ class ReferralDesk(Desk):
             "withdraw", "Withdraw", Permission.CLOSE_REFERRAL, docket.withdraw,
             "The referral is withdrawn; the agency never gets it.",
             hint="The agency never gets it. What the law obliges to may then be owed still.",
-            is_open=_in(docket.State.ENTERED, docket.State.SEALED),
+            is_open=within(docket.State.ENTERED, docket.State.SEALED),
         ),
         Step(
             "note-reference", "Note the external reference", Permission.CLOSE_REFERRAL,
             receipts.note_reference, "The external reference is on record.", Reference,
-            _in(*receipts.REFERENCED),
+            within(*receipts.REFERENCED),
         ),
         Step(
             "close", "Close", Permission.CLOSE_REFERRAL, docket.close,
-            "The referral is closed.", is_open=_in(docket.State.ACKNOWLEDGED),
+            "The referral is closed.", is_open=within(docket.State.ACKNOWLEDGED),
         ),
     )  # fmt: skip
 
@@ -239,13 +230,13 @@ class InquiryDesk(Desk):
         Step(
             "answer", "Answer", Permission.ANSWER_REQUEST, inquiries.answer,
             "The request is answered. The agency reads it over the API.", Reply,
-            _in(inquiries.State.RECEIVED),
+            within(inquiries.State.RECEIVED),
             "Say what becomes of it. The data itself goes by the legal process alone.",
         ),
         Step(
             "refuse", "Refuse", Permission.ANSWER_REQUEST, inquiries.refuse,
             "The request is refused. The agency reads why.", Reply,
-            _in(inquiries.State.RECEIVED),
+            within(inquiries.State.RECEIVED),
             "Refuse what is no request about this referral, such as an order to watch somebody.",
         ),
     )  # fmt: skip
@@ -283,7 +274,7 @@ class AgencyDesk(Desk):
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, agencies.approve,
             "The agency is approved. What is owed to it is entered next.", Asking,
-            _added_by_another, "What is owed to this authority goes to this agency from now on.",
+            added_by_another, "What is owed to this authority goes to this agency from now on.",
         ),
         Step(
             "add-key", "Add a key", Permission.ENROL_AGENCY, agencies.add_key,
@@ -294,6 +285,11 @@ class AgencyDesk(Desk):
             "admit", "Admit a client", Permission.ENROL_AGENCY, clients.admit,
             "The client is on record. It counts once a second person approved it.", NewClient,
             not_revoked, "With it the agency's program fetches and acknowledges its referrals.",
+        ),
+        Step(
+            "add-route", "Add a route", Permission.ENROL_AGENCY, routes.add,
+            "The route is on record. It counts once a second person approved it.", NewRoute,
+            not_revoked, "Without a route the agency collects its bundles at the liaison API.",
         ),
         Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, agencies.revoke,
@@ -307,12 +303,16 @@ class AgencyDesk(Desk):
         return str(record.name)
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the agency's keys and clients."""
-        return (*record.keys.all(), *record.clients.all())
+        """Return the agency's keys, clients and routes."""
+        return (*record.keys.all(), *record.clients.all(), *record.routes.all())
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
-        """Return the agency's keys and clients."""
-        return {"keys": record.keys.all(), "clients": record.clients.order_by("client_id")}
+        """Return the agency's keys, clients and routes."""
+        return {
+            "keys": record.keys.all(),
+            "clients": record.clients.order_by("client_id"),
+            "routes": record.routes.all(),
+        }
 
 
 @admin.register(AgencyKey)
@@ -332,7 +332,7 @@ class AgencyKeyDesk(Desk):
     steps = (
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, agencies.approve_key,
-            "The key is approved. Bundles can be sealed to it.", Fingerprint, _added_by_another,
+            "The key is approved. Bundles can be sealed to it.", Fingerprint, added_by_another,
         ),
         Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, agencies.revoke_key,
@@ -365,7 +365,7 @@ class LiaisonClientDesk(Desk):
     steps = (
         Step(
             "approve", "Approve", Permission.APPROVE_AGENCY, clients.approve,
-            "The client is approved. It can call the liaison API.", Thumbprint, _added_by_another,
+            "The client is approved. It can call the liaison API.", Thumbprint, added_by_another,
         ),
         Step(
             "revoke", "Revoke", Permission.APPROVE_AGENCY, clients.revoke,
