@@ -10,11 +10,7 @@ from django.urls import URLPattern
 
 from compliance import determinations, evidence, facts, findings, preservation
 from compliance.admin import counsel as counsel
-<<<<<<< HEAD
-from compliance.admin import erasing, law, log, rulebooks, subjects
-=======
-from compliance.admin import law, log, parts, rulebooks, subjects
->>>>>>> log
+from compliance.admin import erasing, law, log, parts, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -257,11 +253,8 @@ class WorkDesk(Desk):
 
 
 admin.site.register(AuditEntry, log.LogDesk)
-<<<<<<< HEAD
 admin.site.register(Erasure, erasing.ErasureDesk)
-=======
 admin.site.register(Item, ItemDesk)
->>>>>>> log
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)
 admin.site.register(Release, rulebooks.ReleaseDesk)
