@@ -202,7 +202,7 @@ def _order(get: Get) -> Act:
     return act
 
 
-def _ask(get: Get) -> Act:
+def _ask_erasure(get: Get) -> Act:
     get("ana")
     some = [AuditEntry.objects.earliest().pk]
     return partial(erasures.ask, some, ticket="T-1", because="A person asked.", by=get("cleo"))
@@ -232,13 +232,13 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "finding.traced", "carla",
     ),
     "readings.prove": (_prove, "auditentry.shown", "otto"),
-    "erasures.ask": (_ask, "erasure.asked", "cleo"),
+    "erasures.ask": (_ask_erasure, "erasure.asked", "cleo"),
     "erasures.approve": (
-        lambda get: partial(erasures.approve, _ask(get)(), by=get("carla")),
+        lambda get: partial(erasures.approve, _ask_erasure(get)(), by=get("carla")),
         "erasure.approved", "carla",
     ),
     "erasures.refuse": (
-        lambda get: partial(erasures.refuse, _ask(get)(), because="No.", by=get("carla")),
+        lambda get: partial(erasures.refuse, _ask_erasure(get)(), because="No.", by=get("carla")),
         "erasure.refused", "carla",
     ),
     "readings.list_": (

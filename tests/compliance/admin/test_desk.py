@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group
 from django.urls import NoReverseMatch, reverse
 from pytest_django import DjangoAssertNumQueries
 
-from compliance import conflicts, jurisdictions, preservation, requests
+from compliance import conflicts, erasures, jurisdictions, preservation, requests
 from compliance.admin import desk
 from compliance.admin.desk import Desk
 from compliance.audit.entries import AuditEntry
@@ -44,6 +44,8 @@ def everything(delivered: Referral, lee: Any, carla: User, cleo: User) -> Referr
         delivered, asks="preservation", legal_process="mlat", process_reference="17", by=lee
     )
     requests.record(kind="access", identifiers=["pat"], received_at=NOW, by=carla)
+    of_a_person = AuditEntry.objects.filter(event="user.created")[0].pk
+    erasures.ask([of_a_person], ticket="T-1", because="A person asked.", by=cleo)
     for model in KINDS:
         assert model._default_manager.exists(), model
     return delivered
