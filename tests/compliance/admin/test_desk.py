@@ -26,7 +26,7 @@ Sits = Callable[[User], Any]
 
 KINDS = sorted(admin.site._registry, key=lambda model: model.__name__)
 STEPS = [(model, step) for model in KINDS for step in admin.site.get_model_admin(model).steps]
-MOST_QUERIES = 8
+MOST_QUERIES = 12  # two of them put the reading on record; the log says how far it is proven
 NOWHERE = ("7777777", "00000000-0000-0000-0000-000000000001", "x'y")
 
 
@@ -91,7 +91,8 @@ class TestReadOnly:
 class TestStep:
     @pytest.mark.slow
     def test_is_taken_by_post_alone(self, sits: Sits, carla: User, everything: Referral) -> None:
-        browser, before = sits(carla).browser, AuditEntry.objects.count()
+        done = AuditEntry.objects.exclude(event__endswith=".shown")  # each answer is the page again
+        browser, before = sits(carla).browser, done.count()
         for model, step in STEPS:
             address = f"{desk_of(model)}{model._default_manager.first().pk}/{step.name}/"
             answer = browser.get(address)
@@ -99,7 +100,7 @@ class TestStep:
             assert b"Nothing was done yet." in answer.content
         for method in (browser.head, browser.put, browser.patch, browser.delete, browser.options):
             assert method(address).status_code == 405, method
-        assert AuditEntry.objects.count() == before
+        assert done.count() == before
 
     @pytest.mark.slow
     @pytest.mark.parametrize("role", [Role.AUDITOR, Role.CUSTODIAN])
