@@ -55,11 +55,12 @@ def ask(witness: Witness, note: str, size: int, *, seen: int, prove: Prove) -> s
     another log of this name, Unwilling if it refuses for any other reason, OSError if it is away.
     """
     status, told = _submit(witness, note, size, seen, prove)
-    known = _SIZE.fullmatch(told)
-    if status == 409 and known and int(known[1]) != seen:  # it says what it saw, so ask from there
-        if int(known[1]) > size:
-            raise Tampered(f"{witness.name} saw {known[1]} entries of this log. It has {size}.")
-        status, told = _submit(witness, note, size, int(known[1]), prove)
+    if (known := _size(status, told)) not in (None, seen):  # it says what it saw: ask from there
+        if known > size:
+            raise Tampered(f"{witness.name} saw {known} entries of this log. It has {size}.")
+        status, told = _submit(witness, note, size, known, prove)
+        if _size(status, told) not in (None, known):
+            raise Unwilling(f"{witness.name} was asked by another at the same time.")
     if status in (409, 422):
         raise Tampered(f"{witness.name} saw another log of this name. Run verify_audit.")
     if status != 200:
@@ -68,6 +69,12 @@ def ask(witness: Witness, note: str, size: int, *, seen: int, prove: Prove) -> s
         return notes.cosignature(note + told, witness.key)
     except notes.BadNote as error:
         raise Unwilling(f"What {witness.name} answered is no cosignature of it.") from error
+
+
+def _size(status: int, told: str) -> int | None:
+    """Return the size that a witness says it saw last, where it says so."""
+    found = _SIZE.fullmatch(told) if status == 409 else None
+    return int(found[1]) if found else None
 
 
 def _submit(witness: Witness, note: str, size: int, seen: int, prove: Prove) -> tuple[int, str]:

@@ -55,7 +55,7 @@ FIGURES = {
         f"{SHIPPED} rules as shipped",
     ],
     "audit": [
-        "SQLite, entries verified in full",
+        "SQLite, entries verified in full by one processor",
         "SQLite, verifying in full takes",
         *(f"SQLite{each}" for each in WRITERS),
         "SQLite, entries sealed",

@@ -85,6 +85,11 @@ class TestAsk:
         assert asks(13, seen=seen)
         assert [body.partition("\n")[0] for body in wanda.asked[1:]] == [f"old {seen}", "old 8"]
 
+    def test_two_who_ask_at_once_are_no_alarm(self, wanda, asks):
+        wanda.answers = [(409, "3\n"), (409, "4\n")]
+        with pytest.raises(Unwilling, match="by another at the same time"):
+            asks(5)
+
     def test_a_witness_that_saw_more_is_an_alarm(self, asks):
         asks(13)
         with pytest.raises(Tampered, match=r"saw 13 entries of this log\. It has 8"):
