@@ -39,11 +39,16 @@ GRANT DELETE ON
   compliance_user_user_permissions, django_session, referrals_accesstoken, referrals_seenonce,
   referrals_storedreply
   TO dutyline_app;
--- ... adds to what is only ever added to ...
-REVOKE UPDATE ON
-  compliance_auditcosignature, compliance_auditentry, compliance_auditoutbox,
-  compliance_audittimestamp, compliance_factassertion, compliance_rung, compliance_view
-  FROM dutyline_app;
+-- ... adds to what a trigger keeps from being changed, and to what nothing ever changes ...
+DO $$
+DECLARE
+  kept regclass;
+BEGIN
+  FOR kept IN SELECT tgrelid FROM pg_trigger WHERE tgfoid = 'audit_append_only'::regproc LOOP
+    EXECUTE format('REVOKE UPDATE, DELETE ON %s FROM dutyline_app', kept);
+  END LOOP;
+END $$;
+REVOKE UPDATE ON compliance_auditoutbox, compliance_view FROM dutyline_app;
 -- ... and reads the sealed log.
 REVOKE INSERT, UPDATE ON
   compliance_auditcheckpoint, compliance_auditleaf, compliance_audittile, django_migrations
