@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +21,9 @@ from compliance import (
     roles,
 )
 from compliance.answers import Answer
-from compliance.errors import Malformed, SamePerson, Tampered, WrongState
+from compliance.decisions import Decision as Decision
+from compliance.decisions import decided, firm_reports
+from compliance.errors import SamePerson, Tampered, WrongState
 from compliance.facts import ProviderProfile
 from compliance.findings import Finding
 from compliance.lifecycle import stamped
@@ -101,16 +102,6 @@ class Determination(models.Model):
         return f"determination on {self.finding.reference}"
 
 
-@dataclass(frozen=True)
-class Decision:
-    """What counsel decides on one firm report: a duty, or a permission that is taken up."""
-
-    kind: str
-    to: str
-    accept: bool
-    because: str
-
-
 class Obligation(models.Model):
     """One report on which counsel decided: to whom, what of it, until when, and whether."""
 
@@ -154,8 +145,7 @@ def propose(finding: Finding, *, rule_time: datetime | None = None) -> Determina
     """Compute what the law says about a confirmed finding and lay it before counsel."""
     with transaction.atomic():
         locked = Finding.objects.select_for_update().get(pk=finding.pk)
-        if locked.state != findings.State.CONFIRMED:
-            raise WrongState(f"{locked} is {locked.state}; only a confirmed finding is determined.")
+        _require_confirmed(locked)
         if locked.determinations.exists():
             raise WrongState(f"{locked} has a determination already; it is reviewed.")
         return _lay(locked, answers.ask(locked, rule_time))
@@ -169,6 +159,7 @@ def review(determination: Determination, *, rule_time: datetime | None = None) -
     """
     with transaction.atomic():
         finding = Finding.objects.select_for_update().get(pk=determination.finding_id)
+        _require_confirmed(finding)
         live = finding.determinations.exclude(state=State.SUPERSEDED)
         newest, *earlier = live.select_for_update().order_by("-proposed_at", "-id")
         fresh = answers.ask(finding, rule_time)
@@ -231,7 +222,7 @@ def sign(
     older = _superseded(determination)
     signed = lifecycle.advance(determination, State.SIGNED, because=because, version=version, by=by)
     _require_unchanged(signed)
-    for report, decision in _decided(signed, decisions):
+    for report, decision in decided(signed.result, decisions):
         _oblige(signed, report, decision, older)
     return signed
 
@@ -250,9 +241,14 @@ def propose_due() -> int:
     """Propose for every confirmed finding that has no determination; review what may be outdated.
 
     Outdated may be what rests on another rung, profile or release than now, or on another time.
+    What nobody signed of a finding that was overturned since is set aside.
     """
     first = Finding.objects.filter(state=findings.State.CONFIRMED, determinations__isnull=True)
     proposed = lifecycle.pull("propose", first.order_by("confirmed_at"), propose)
+    pointless = Determination.objects.filter(
+        state=State.PROPOSED, finding__state=findings.State.OVERTURNED
+    )
+    proposed += lifecycle.pull("set-aside", pointless, set_aside)
     return proposed + lifecycle.pull(
         "review", _outdated(), review, named=lambda each: f"{each.pk}:{each.checks}"
     )
@@ -265,9 +261,13 @@ def is_third(determination: Determination, person: User) -> bool:
 
 def firm(determination: Determination, kind: str) -> Iterator[dict[str, Any]]:
     """Return the reports of one kind that may be signed: firm ones only."""
-    for report in determination.result["reports"]:
-        if report["certainty"] == "firm" and report["kind"] == kind:
-            yield report
+    return firm_reports(determination.result, kind)
+
+
+@transaction.atomic
+def set_aside(determination: Determination) -> Determination:
+    """Take a proposal off counsel's table: its finding was overturned before anybody signed."""
+    return lifecycle.advance(determination, State.SUPERSEDED, by=None)
 
 
 def _outdated() -> models.QuerySet[Determination]:
@@ -277,7 +277,8 @@ def _outdated() -> models.QuerySet[Determination]:
         | ~models.Q(checked_profile=facts.profile())
         | models.Q(review_at__lte=timezone.now())
     )
-    newest = Determination.objects.filter(rests_on_less, is_newest=True)
+    stands = {"is_newest": True, "finding__state": findings.State.CONFIRMED}
+    newest = Determination.objects.filter(rests_on_less, **stands)
     return newest.order_by("checked_at").only("checks", "finding")
 
 
@@ -325,36 +326,12 @@ def _noted(event: str, determination: Determination, fresh: Answer) -> Determina
 def _superseded(determination: Determination) -> Determination | None:
     """Lock the finding, and take the signed determination out of force that this one replaces."""
     finding = Finding.objects.select_for_update().get(pk=determination.finding_id)
+    _require_confirmed(finding)
     checked = Determination.objects.get(pk=determination.pk).checked_version
     if finding.version != checked:
         raise WrongState(f"More is known of {finding} now. The law is being asked again; wait.")
     older = finding.determinations.exclude(pk=determination.pk).filter(state=State.SIGNED).first()
     return older and lifecycle.advance(older, State.SUPERSEDED, by=None)
-
-
-def _decided(
-    determination: Determination, decisions: Iterable[Decision]
-) -> Iterator[tuple[dict[str, Any], Decision]]:
-    """Yield each report that was decided on; refuse a duty left open and what is not firm."""
-    told = list(decisions)
-    made = {(each.kind, each.to): each for each in told}
-    if len(made) < len(told):
-        raise Malformed("A report is decided on twice. Decide on each once.")
-    reports = {
-        (kind, report["to"]): report
-        for kind in ("duty", "permission")
-        for report in firm(determination, kind)
-    }
-    for kind, to in sorted(made.keys() - reports.keys()):
-        raise Malformed(f"There is no firm {kind} towards {to}.")
-    for (kind, to), report in reports.items():
-        decision = made.get((kind, to))
-        if decision is None and kind == "duty":
-            raise Malformed(f"Accept or decline the duty towards {to}, with a reason.")
-        if decision and not decision.because.strip():
-            raise Malformed(f"Say why you decide so on the {kind} towards {to}.")
-        if decision:
-            yield report, decision
 
 
 def _oblige(
@@ -385,6 +362,11 @@ def _oblige(
 def _owed_by(older: Determination, report: dict[str, Any]) -> Obligation | None:
     same = {"recipient": report["to"], "kind": report["kind"]}
     return older.obligations.filter(**same, is_accepted=True).first()
+
+
+def _require_confirmed(finding: Finding) -> None:
+    if finding.state != findings.State.CONFIRMED:
+        raise WrongState(f"{finding} is {finding.state}; only a confirmed finding is determined.")
 
 
 def _require_third(determination: Determination, by: User) -> None:

@@ -29,6 +29,7 @@ class State(models.TextChoices):
     RECORDED = "recorded"
     CONFIRMED = "confirmed"
     DISMISSED = "dismissed"
+    OVERTURNED = "overturned"
 
 
 class Knowledge(models.TextChoices):
@@ -65,12 +66,18 @@ class Finding(models.Model):
     """One finding of apparent terrorist activity, recorded by one person, confirmed by another."""
 
     State = State
-    MOVES = {State.RECORDED: (State.CONFIRMED, State.DISMISSED)}
+    MOVES = {
+        State.RECORDED: (State.CONFIRMED, State.DISMISSED),
+        State.CONFIRMED: (State.OVERTURNED,),
+    }
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     reference = models.CharField(max_length=12, unique=True, default=finding_reference)
     state = models.CharField(max_length=12, choices=State, default=State.RECORDED)
     version = models.PositiveIntegerField(default=1)
+    supplements = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="supplemented_by"
+    )
     contributors = models.JSONField(default=list, help_text="Ids of whoever added to it.")
     statement = models.TextField(help_text="The reasoned suspicion: who, what, when, where, why.")
     particulars = models.JSONField(default=dict)
@@ -85,6 +92,9 @@ class Finding(models.Model):
     dismissed_at = models.DateTimeField(null=True)
     dismissed_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
     dismissed_because = models.TextField(blank=True)
+    overturned_at = models.DateTimeField(null=True)
+    overturned_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
+    overturned_because = models.TextField(blank=True)
 
     class Meta:
         default_permissions = ["view"]
@@ -93,6 +103,7 @@ class Finding(models.Model):
         constraints = [
             stamped("finding", State.CONFIRMED),
             stamped("finding", State.DISMISSED),
+            stamped("finding", State.OVERTURNED),
             by_a_second_person("finding", "confirmed", "recorded"),
         ]
 
@@ -128,15 +139,18 @@ def record(
     particulars: Mapping[str, Mapping[str, str]],
     rungs: Mapping[str, datetime],
     basis: str = AS_STATED,
+    supplements: Finding | None = None,
     by: User,
 ) -> Finding:
     """Record what was found: the suspicion in words, particulars by class, rungs with instants.
 
     `rungs` says when each rung of knowledge was reached, at least suspicion; `basis` on what
-    these judgements rest, if not on the statement itself.
-    Raises NotPermitted, or Malformed with the field that cannot be accepted.
+    these judgements rest, if not on the statement itself. New evidence about a confirmed finding
+    is a finding of its own that `supplements` it.
+    Raises NotPermitted, Malformed with the field that cannot be accepted, or WrongState.
     """
     roles.require(by, Permission.RECORD_FINDING)
+    _check_supplemented(supplements)
     _check_statement(statement)
     _check_particulars(particulars)
     if unknown := set(rungs) - set(LADDER):
@@ -148,6 +162,7 @@ def record(
             statement=statement.strip(),
             particulars={key: dict(values) for key, values in particulars.items()},
             knowledge=_top(rungs),
+            supplements=supplements,
             recorded_by=by,
         )
         for rung in filter(rungs.__contains__, LADDER):
@@ -258,6 +273,12 @@ def _require_second(finding: Finding, by: User) -> None:
         raise SamePerson("Whoever recorded or added to a finding cannot decide. Ask a colleague.")
 
 
+def _check_supplemented(finding: Finding | None) -> None:
+    now = finding and Finding.objects.get(pk=finding.pk)
+    if now and now.state != State.CONFIRMED:
+        raise WrongState(f"{now} is {now.state}; only a confirmed finding is supplemented.")
+
+
 def _check_statement(statement: str) -> None:
     if not statement.strip():
         raise Malformed("The statement is empty. Say who did what, when, where and why it matters.")
@@ -281,8 +302,8 @@ def _climbable(finding: Finding, version: int | None) -> Finding:
     locked = Finding.objects.select_for_update().get(pk=finding.pk)
     if version not in (None, locked.version):
         raise Stale
-    if locked.state == State.DISMISSED:
-        raise WrongState(f"{locked} is dismissed; what is new belongs to a new finding.")
+    if locked.state in (State.DISMISSED, State.OVERTURNED):
+        raise WrongState(f"{locked} is {locked.state}; what is new belongs to a new finding.")
     return locked
 
 

@@ -14,6 +14,7 @@ from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding, Rung
 from compliance.lifecycle import Work
+from compliance.overturnings import Overturning
 from compliance.parts import Part, PartedUpload
 from compliance.preservation import Hold
 from compliance.releases import Release
@@ -41,6 +42,7 @@ __all__ = [
     "Item",
     "Kek",
     "Obligation",
+    "Overturning",
     "Part",
     "PartedUpload",
     "ProviderProfile",
@@ -68,6 +70,7 @@ audit.watch(Determination, exclude=("snapshot", "result", "explanation"))
 audit.watch(Obligation, exclude=("release", "withhold", "reason"))
 audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
+audit.watch(Overturning)
 audit.watch(Kek)
 audit.watch(Erasure)
 audit.watch(SubjectRequest, exclude=("identifiers",))

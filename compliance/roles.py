@@ -24,6 +24,8 @@ class Permission(StrEnum):
     VIEW_EVIDENCE = "view_evidence"
     ASSERT_FACT = "assert_fact"
     SIGN_DETERMINATION = "sign_determination"
+    PROPOSE_RETRACTION = "propose_retraction"
+    SIGN_RETRACTION = "sign_retraction"
     SIGN_PROFILE = "sign_profile"
     DRAFT_RULES = "draft_rules"
     APPROVE_RULES = "approve_rules"
@@ -54,6 +56,7 @@ ROLES: dict[str, frozenset[Permission]] = {
         {
             Permission.RECORD_FINDING,
             Permission.CONFIRM_FINDING,
+            Permission.PROPOSE_RETRACTION,
             Permission.VIEW_EVIDENCE,
             Permission.ASSERT_FACT,
             Permission.RECORD_REQUEST,
@@ -66,6 +69,8 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.VIEW_EVIDENCE,
             Permission.ASSERT_FACT,
             Permission.SIGN_DETERMINATION,
+            Permission.PROPOSE_RETRACTION,
+            Permission.SIGN_RETRACTION,
             Permission.SIGN_PROFILE,
             Permission.DRAFT_RULES,
             Permission.APPROVE_RULES,

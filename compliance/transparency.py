@@ -144,6 +144,7 @@ TABLES = (
         {
             "dismissed": "finding dismissed", "declined": "report declined by counsel",
             "signed": "determination signed by counsel",
+            "overturned": "finding overturned",
         },
     ),
     Table(
@@ -172,6 +173,7 @@ DECISIONS = {
     "finding.dismissed": ("decisions", "dismissed"),
     "determination.declined": ("decisions", "declined"),
     "determination.signed": ("decisions", "signed"),
+    "finding.overturned": ("decisions", "overturned"),
 }
 
 

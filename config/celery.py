@@ -16,6 +16,7 @@ BELLS = {  # how often each rings, and in which queue
     "compliance.propose_due": (EVERY_SECOND, "urgent"),
     "compliance.place_due": (EVERY_SECOND, "urgent"),
     "referrals.enter_due": (EVERY_SECOND, "urgent"),
+    "referrals.retract_due": (EVERY_SECOND, "urgent"),
     "referrals.seal_due": (EVERY_SECOND, "urgent"),
     "referrals.deliver_due": (EVERY_SECOND, "urgent"),
     "compliance.seal_log": (EVERY_SECOND, "default"),

@@ -1,21 +1,16 @@
 """Site: the desk's front page. It gathers what waits; it decides nothing."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
 from django.contrib.admin import AdminSite
-from django.contrib.admin.templatetags.admin_urls import admin_urlname
 from django.db.models import Exists, F, Model, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.timesince import timesince, timeuntil
 
 # Not compliance.admin: it registers with the site that this module defines.
 from compliance import determinations, facts, findings, lifecycle, releases, requests
@@ -28,11 +23,10 @@ from compliance.models import (
     RuleDocumentVersion,
 )
 from compliance.roles import Permission, User
+from config import undoing
+from config.piles import COUNTED, SHOWN, Pile, Row, ago, page_of, pile_of, share_of, when
 from referrals import agencies, docket, inquiries
 from referrals.models import Agency, AgencyKey, InformationRequest, LiaisonClient, Referral, Route
-
-SHOWN = 8  # rows of a pile; the list behind it holds the rest
-COUNTED = 100
 
 # The registers as people look for them; in each group, the order in which a finding meets them.
 GROUPS = {
@@ -43,6 +37,8 @@ GROUPS = {
         "ConflictDecision",
         "Hold",
         "Referral",
+        "Overturning",
+        "Retraction",
         "InformationRequest",
         "SubjectRequest",
     ),
@@ -50,32 +46,6 @@ GROUPS = {
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
     "House": ("ProviderProfile", "Work", "AuditEntry", "Erasure"),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One thing that waits: its name, where it is, and a sentence; how much of its time is gone."""
-
-    title: str
-    url: str
-    note: str
-    share: int | None = None
-
-
-@dataclass(frozen=True)
-class Pile:
-    """Things that wait for the same step."""
-
-    title: str
-    empty: str
-    total: int
-    rows: list[Row]
-    is_urgent: bool = False
-
-    @property
-    def count(self) -> str:
-        """Return the number of things, counted no further than makes a difference."""
-        return f"{COUNTED}+" if self.total > COUNTED else str(self.total)
 
 
 class DeskSite(AdminSite):
@@ -94,8 +64,9 @@ class DeskSite(AdminSite):
         piles = [_to_approve(user), _failing()]
         if user.may(Permission.VIEW_MATTER):
             piles = [
-                _overdue(), _idle(), _due(), _homeless(), _to_confirm(user), _to_release(user),
-                _to_sign(), _to_answer(), _of_people(), _to_close(), *piles,
+                _overdue(), undoing.to_sign(), undoing.doubted(), _idle(), _due(), _homeless(),
+                _to_confirm(user), _to_release(user), _to_sign(), _to_answer(), _of_people(),
+                _to_close(), undoing.to_redress(), *piles,
             ]  # fmt: skip
         context = {
             "piles": sorted(piles, key=lambda pile: not pile.rows),
@@ -142,18 +113,16 @@ def _called(desk: Any) -> str:
     return desk.called or capfirst(str(desk.opts.verbose_name_plural))
 
 
-def _pile(title: str, empty: str, waiting: QuerySet[Any], rows: Iterable[Row], **more: Any) -> Pile:
-    return Pile(title, empty, waiting.order_by()[: COUNTED + 1].count(), list(rows), **more)
-
-
 def _overdue() -> Pile:
-    late = docket.overdue().select_related("agency").order_by("due_at")
-    return _pile("Overdue", "Nothing is late.", late, map(_referral, late[:SHOWN]), is_urgent=True)
+    late = docket.overdue().select_related("agency", "owner").order_by("due_at")
+    return pile_of(
+        "Overdue", "Nothing is late.", late, map(_referral, late[:SHOWN]), is_urgent=True
+    )
 
 
 def _idle() -> Pile:
-    waiting = docket.idle().select_related("agency").order_by("entered_at", "id")
-    return _pile(
+    waiting = docket.idle().select_related("agency", "owner").order_by("entered_at", "id")
+    return pile_of(
         "Not owed any more",
         "Every referral on its way is owed.",
         waiting,
@@ -166,10 +135,10 @@ def _due() -> Pile:
     in_time = Q(due_at__gte=timezone.now()) | Q(due_at__isnull=True)
     coming = (
         Referral.objects.filter(in_time, state__in=[docket.State.ENTERED, docket.State.SEALED])
-        .select_related("agency")
+        .select_related("agency", "owner")
         .order_by(F("due_at").asc(nulls_last=True))
     )
-    return _pile(
+    return pile_of(
         "On its way",
         "Every referral is delivered.",
         coming,
@@ -181,7 +150,7 @@ def _homeless() -> Pile:
     approved = Agency.objects.filter(authority=OuterRef("recipient"), state=agencies.State.APPROVED)
     waiting = docket.unentered().filter(~Exists(approved))
     urgent_first = waiting.select_related("determination__finding")
-    return _pile(
+    return pile_of(
         "Owed, but no agency is enrolled",
         "Every recipient that the law named has an approved agency.",
         waiting,
@@ -195,14 +164,14 @@ def _to_confirm(user: User) -> Pile:
     rows = (
         Row(
             f"Finding {finding}",
-            _page(finding),
+            page_of(finding),
             "recorded by you; a colleague decides"
             if finding.recorded_by_id == user.pk
-            else f"recorded by {finding.recorded_by} {_ago(finding.recorded_at)}",
+            else f"recorded by {finding.recorded_by} {ago(finding.recorded_at)}",
         )
         for finding in waiting.order_by("recorded_at", "id")[:SHOWN]
     )
-    return _pile("For a second pair of eyes", "Every recorded finding is decided.", waiting, rows)
+    return pile_of("For a second pair of eyes", "Every recorded finding is decided.", waiting, rows)
 
 
 def _to_sign() -> Pile:
@@ -210,12 +179,12 @@ def _to_sign() -> Pile:
     rows = (
         Row(
             f"The law on {each.finding}",
-            _page(each),
-            f"{_reports(each)}, proposed {_ago(each.proposed_at)}",
+            page_of(each),
+            f"{_reports(each)}, proposed {ago(each.proposed_at)}",
         )
         for each in waiting.select_related("finding").order_by("proposed_at", "id")[:SHOWN]
     )
-    return _pile("For counsel", "No determination waits for counsel.", waiting, rows)
+    return pile_of("For counsel", "No determination waits for counsel.", waiting, rows)
 
 
 def _to_close() -> Pile:
@@ -223,22 +192,22 @@ def _to_close() -> Pile:
     rows = (
         Row(
             f"Referral {each}",
-            _page(each),
-            f"acknowledged by {each.agency.name} {_ago(cast(datetime, each.acknowledged_at))}",
+            page_of(each),
+            f"acknowledged by {each.agency.name} {ago(cast(datetime, each.acknowledged_at))}",
         )
         for each in waiting.order_by("acknowledged_at", "id")[:SHOWN]
     )
-    return _pile("To be closed", "No acknowledged referral is open.", waiting, rows)
+    return pile_of("To be closed", "No acknowledged referral is open.", waiting, rows)
 
 
 def _to_answer() -> Pile:
     waiting = inquiries.waiting().select_related("referral__agency")
-    rows = (Row(f"Request {each}", _page(each), _asked(each)) for each in waiting[:SHOWN])
-    return _pile("Asked by agencies", "No agency waits for an answer.", waiting, rows)
+    rows = (Row(f"Request {each}", page_of(each), _asked(each)) for each in waiting[:SHOWN])
+    return pile_of("Asked by agencies", "No agency waits for an answer.", waiting, rows)
 
 
 def _asked(request: InformationRequest) -> str:
-    return f"from {request.referral.agency.name}, received {_ago(request.received_at)}"
+    return f"from {request.referral.agency.name}, received {ago(request.received_at)}"
 
 
 def _of_people() -> Pile:
@@ -246,13 +215,13 @@ def _of_people() -> Pile:
     rows = (
         Row(
             f"Request {each}",
-            _page(each),
-            f"for {each.kind}, {each.state}, {_when(each.due_at)}",
-            _share(each.received_at, each.due_at),
+            page_of(each),
+            f"for {each.kind}, {each.state}, {when(each.due_at)}",
+            share_of(each.received_at, each.due_at),
         )
         for each in waiting[:SHOWN]
     )
-    return _pile("Asked by people", "No person waits for an answer.", waiting, rows)
+    return pile_of("Asked by people", "No person waits for an answer.", waiting, rows)
 
 
 def _to_release(user: User) -> Pile:
@@ -265,7 +234,7 @@ def _to_release(user: User) -> Pile:
         _approval(f"The conflict in {each.finding}", each, "decided", user)
         for each in oldest[:SHOWN]
     )
-    return _pile("For a second counsel", "No conflict waits for a second counsel.", waiting, rows)
+    return pile_of("For a second counsel", "No conflict waits for a second counsel.", waiting, rows)
 
 
 def _to_approve(user: User) -> Pile:
@@ -307,7 +276,7 @@ def _to_approve(user: User) -> Pile:
 def _approval(title: str, record: Model, done: str, user: User) -> Row:
     by: User = getattr(record, f"{done}_by")
     whose = "you; a second person decides" if by == user else str(by)
-    return Row(title, _page(record), f"put on record by {whose}")
+    return Row(title, page_of(record), f"put on record by {whose}")
 
 
 def _failing() -> Pile:
@@ -315,12 +284,12 @@ def _failing() -> Pile:
     rows = (
         Row(
             f"To {work.topic}",
-            _page(work),
+            page_of(work),
             f"tried {work.attempts} time{'s' if work.attempts > 1 else ''}: {work.last_error}",
         )
         for work in stuck.order_by("available_at")[:SHOWN]
     )
-    return _pile("Work that fails", "The worker finishes what it begins.", stuck, rows)
+    return pile_of("Work that fails", "The worker finishes what it begins.", stuck, rows)
 
 
 def _reports(determination: Determination) -> str:
@@ -336,9 +305,9 @@ def _reports(determination: Determination) -> str:
 def _referral(referral: Referral) -> Row:
     return Row(
         f"Referral {referral}",
-        _page(referral),
-        f"to {referral.agency.name}, {_when(referral.due_at)}",
-        _share(referral.entered_at, referral.due_at),
+        page_of(referral),
+        f"to {referral.agency.name}, {when(referral.due_at)}; {referral.owner} sees to it",
+        share_of(referral.entered_at, referral.due_at),
     )
 
 
@@ -347,32 +316,7 @@ def _obligation(obligation: Obligation) -> Row:
     known = releases.rules().authorities.get(obligation.recipient)
     return Row(
         str(known["title"]) if known else obligation.recipient,
-        _page(determination),
-        f"for {determination.finding}, {_when(obligation.due_at)}",
-        _share(determination.signed_at, obligation.due_at),
+        page_of(determination),
+        f"for {determination.finding}, {when(obligation.due_at)}",
+        share_of(determination.signed_at, obligation.due_at),
     )
-
-
-def _page(record: Model) -> str:
-    return reverse(admin_urlname(cast(Any, record._meta), SafeString("change")), args=[record.pk])
-
-
-def _when(due: datetime | None) -> str:
-    """Say how long there is, or how late it is."""
-    if due is None:
-        return "without a due time"
-    if due < timezone.now():
-        return f"overdue by {timesince(due, depth=2)}"
-    return f"due in {timeuntil(due, depth=2)}"
-
-
-def _ago(then: datetime) -> str:
-    return f"{timesince(then, depth=1)} ago"
-
-
-def _share(start: datetime | None, due: datetime | None) -> int | None:
-    """Return how much of the time is gone, in percent."""
-    if start is None or due is None:
-        return None
-    whole, gone = due - start, timezone.now() - start
-    return 100 if gone >= whole else int(gone / whole * 100)

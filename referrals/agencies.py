@@ -184,6 +184,11 @@ def for_recipient(recipient: str) -> Agency:
     return agency
 
 
+def successor(agency: Agency) -> Agency:
+    """Return the agency itself, or once it is revoked who answers for its authority now."""
+    return agency if agency.state == State.APPROVED else for_recipient(agency.authority)
+
+
 def sealing_key(agency: Agency) -> AgencyKey:
     """Return the newest usable key of an agency, or raise KeyUnusable."""
     key = _usable_keys().filter(agency=agency).order_by("-approved_at").first()

@@ -17,12 +17,12 @@ from django.utils.crypto import salted_hmac
 from compliance import audit, determinations, evidence, lifecycle
 from compliance.audit import checkpoints, entries
 from compliance.audit.entries import AuditEntry
-from compliance.determinations import Determination, Obligation
+from compliance.determinations import Obligation
 from compliance.errors import KeyUnusable, Tampered
 from compliance.evidence import Item
 from compliance.roles import User
 from compliance.vault import age, keys, stream
-from referrals import agencies, docket
+from referrals import agencies, docket, filings
 from referrals.agencies import AgencyKey
 from referrals.docket import Referral
 from referrals.sealing import bag, sshsig
@@ -46,6 +46,7 @@ class Bundle(models.Model):
     sha256 = models.CharField(max_length=64)
     manifest_sha256 = models.CharField(max_length=64)
     made_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ["view"]
@@ -61,6 +62,7 @@ class SealedHeader(models.Model):
     agency_key = models.ForeignKey(AgencyKey, models.PROTECT, related_name="+")
     header = models.BinaryField()
     issued_at = models.DateTimeField(default=timezone.now)
+    revoked_at = models.DateTimeField(null=True)
 
     class Meta:
         default_permissions = ["view"]
@@ -90,7 +92,7 @@ def prepare(referral: Referral) -> Draft:
     """
     key = agencies.sealing_key(referral.agency)
     recipient = age.parse_recipient(key.recipient)
-    items = released_items(referral)
+    items = filings.released_items(referral)
     headers = {item.pk: _header(item, key, recipient) for item in items}
     members = [_member(item, headers[item.pk]) for item in items]
     manifest = _canonical(manifest_of(referral, items, key))
@@ -140,8 +142,31 @@ def _put_on_record(bundle: Bundle, draft: Draft) -> Bundle:
 
 
 def seal_due() -> int:
-    """Seal every referral that was entered, most urgent first."""
-    return lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
+    """Seal every referral that was entered, most urgent first; revoke what was taken back."""
+    sealed = lifecycle.pull("seal", docket.owed(docket.State.ENTERED), seal, prepare=prepare)
+    taken_back = Bundle.objects.filter(referral__in=docket.of_overturned(), revoked_at=None)
+    return sealed + lifecycle.pull(
+        "revoke", taken_back, revoke, named=lambda each: each.referral_id
+    )
+
+
+@transaction.atomic
+def revoke(bundle: Bundle) -> Bundle:
+    """Revoke a bundle and every header that its agency ever had of the finding's items."""
+    current = Bundle.objects.select_for_update().get(pk=bundle.pk)
+    referral = current.referral
+    current.revoked_at = timezone.now()
+    current.save(update_fields=["revoked_at"])
+    headers = SealedHeader.objects.filter(
+        item__finding=referral.obligation.determination.finding,
+        agency_key__agency=referral.agency,
+        revoked_at=None,
+    )
+    for header in headers:
+        header.revoked_at = current.revoked_at
+        header.save(update_fields=["revoked_at"])
+    audit.record("bundle.revoked", current, by=None)
+    return current
 
 
 def read(bundle: Bundle, start: int, stop: int) -> Iterator[bytes]:
@@ -164,21 +189,15 @@ def read_object(name: str, offset: int, length: int) -> Iterator[bytes]:
             yield piece
 
 
-def released_items(referral: Referral) -> list[Item]:
-    """Return the items whose class of content the ruling releases to this agency."""
-    finding = referral.obligation.determination.finding
-    return list(finding.items.filter(field_class__in=referral.obligation.release))
-
-
 def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[str, Any]:
     """Return the manifest: only released classes, and the code of what was withheld."""
     obligation = referral.obligation
     determination = obligation.determination
     finding = determination.finding
-    released = set(obligation.release)
+    released, signed = filings.released_classes(referral), filings.signature(referral)
     return {
         "schema": "manifest/1",
-        "referral": {"number": referral.number, "id": str(referral.pk), "filing_type": "initial"},
+        "referral": filings.heading(referral),
         "environment": referral.agency.environment,
         "agency": referral.agency.authority,
         "sealed_to": key.fingerprint,
@@ -190,11 +209,12 @@ def manifest_of(referral: Referral, items: list[Item], key: AgencyKey) -> dict[s
         },
         "items": [_described(item, with_source="META" in released) for item in items],
         "released": sorted(released),
-        "withheld": obligation.withhold,
+        "withheld": filings.withheld(referral),
         "confirmed": _act(finding, "confirmed"),
-        "signed": _act(determination, "signed"),
+        "signed": _act(signed, "signed"),
         "terms": TERMS,
-        **_log_receipt(determination),
+        **filings.about(referral),
+        **_log_receipt(signed),
     }
 
 
@@ -258,9 +278,10 @@ def _act(record: Any, state: str) -> dict[str, str]:
     return {"by": pseudonym(by), "at": at.isoformat()}
 
 
-def _log_receipt(determination: Determination) -> dict[str, str]:
+def _log_receipt(signed: models.Model) -> dict[str, str]:
     """Return the entry of counsel's signature and the proof that it is in the log."""
-    entry = AuditEntry.objects.get(event="determination.signed", object_pk=str(determination.pk))
+    event = f"{signed._meta.model_name}.signed"
+    entry = AuditEntry.objects.get(event=event, object_pk=str(signed.pk))
     checkpoints.seal_due()
     return {
         "log_receipt": checkpoints.receipt(entry),

@@ -14,6 +14,8 @@ from referrals.channels import Channel, Confirmation, DeliveryFailed, Parcel
 from referrals.docket import Referral
 from referrals.routes import Route
 
+STILL_OPEN = models.Q(confirmed_at__isnull=True, failed_at__isnull=True)
+
 
 class Attempt(models.Model):
     """One try to deliver, on record before anything left and whatever became of it."""
@@ -38,7 +40,7 @@ class Attempt(models.Model):
             models.UniqueConstraint(fields=["referral", "number"], name="attempt_numbered_once"),
             models.UniqueConstraint(
                 fields=["referral"],
-                condition=models.Q(confirmed_at__isnull=True, failed_at__isnull=True),
+                condition=STILL_OPEN,
                 name="one_open_attempt",
             ),
         ]
@@ -78,18 +80,29 @@ def deliver(referral: Referral, sent: tuple[Attempt, Confirmation]) -> Referral:
 
 
 def deliver_due() -> int:
-    """Deliver every sealed referral, most urgent first."""
+    """Deliver every sealed referral, most urgent first; abandon what was withdrawn on its way."""
     owed = docket.owed(docket.State.SEALED)
-    return lifecycle.pull("deliver", owed, deliver, prepare=transmit)
+    delivered = lifecycle.pull("deliver", owed, deliver, prepare=transmit)
+    withdrawn = Referral.objects.filter(
+        attempts__in=Attempt.objects.filter(STILL_OPEN), state=docket.State.WITHDRAWN
+    )
+    return delivered + lifecycle.pull("abandon", withdrawn, abandon)
+
+
+@transaction.atomic
+def abandon(referral: Referral) -> None:
+    """End the attempt that a withdrawn referral left open."""
+    attempt = referral.attempts.get(STILL_OPEN)
+    _end(attempt, failed_at=timezone.now(), failed_because="Withdrawn.", is_permanent=True)
+    audit.record("delivery.abandoned", referral, by=None, attempt=attempt.number)
 
 
 # Durable: the attempt must be committed before the channel hands anything to anybody.
 @transaction.atomic(durable=True)
 def _open(referral: Referral) -> Attempt:
     docket.require_sealed(referral)
-    still_open = referral.attempts.filter(confirmed_at__isnull=True, failed_at__isnull=True)
     route = routes.to(referral.agency)
-    return still_open.first() or Attempt.objects.create(
+    return referral.attempts.filter(STILL_OPEN).first() or Attempt.objects.create(
         referral=referral,
         number=referral.attempts.count() + 1,
         route=route,

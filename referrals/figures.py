@@ -8,12 +8,14 @@ from compliance import transparency
 from compliance.transparency import Half, Happened, Table, TransparencyReport
 from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
+from referrals.retractions import Retraction
 
 TABLES = (
     Table(
         "referrals", "Referrals settled",
         {"delivered": "delivered to the agency", "withdrawn": "withdrawn before that"},
     ),
+    Table("retractions", "Retractions", {"signed": "signed by counsel"}),
     Table("acknowledgements", "Referrals acknowledged", {"acknowledged": "by the agency"}),
     Table(
         "requests-of-agencies", "Requests of agencies under legal process",
@@ -25,6 +27,7 @@ TABLES = (
 EVENTS = {
     "referral.delivered": ("referrals", "delivered"),
     "referral.withdrawn": ("referrals", "withdrawn"),
+    "retraction.signed": ("retractions", "signed"),
     "referral.acknowledged": ("acknowledgements", "acknowledged"),
     "informationrequest.answered": ("requests-of-agencies", "answered"),
     "informationrequest.refused": ("requests-of-agencies", "refused"),
@@ -48,6 +51,7 @@ def happened(before: datetime) -> Iterator[Happened]:
     matter = "obligation__determination__finding"
     known = [
         *Referral.objects.values_list("pk", matter),
+        *Retraction.objects.values_list("pk", "overturning__finding"),
         *InformationRequest.objects.values_list("pk", f"referral__{matter}"),
     ]
     findings = {str(pk): finding for pk, finding in known}

@@ -8,6 +8,7 @@ from referrals.delivery import Attempt
 from referrals.docket import Referral
 from referrals.inquiries import InformationRequest
 from referrals.receipts import Acknowledgement
+from referrals.retractions import Retraction
 from referrals.routes import Route
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "InformationRequest",
     "LiaisonClient",
     "Referral",
+    "Retraction",
     "Route",
     "SealedHeader",
     "SeenOnce",
@@ -32,6 +34,7 @@ audit.watch(AgencyKey)
 audit.watch(LiaisonClient)
 audit.watch(Route, exclude=("address",))
 audit.watch(Referral, exclude=("external_ref",))
+audit.watch(Retraction)
 audit.watch(Attempt, exclude=("failed_because",))
 audit.watch(Acknowledgement, exclude=("agency_reference",))
 audit.watch(InformationRequest, exclude=("process_reference",))

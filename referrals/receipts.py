@@ -51,8 +51,12 @@ def read(referral: Referral, *, by: LiaisonClient) -> Referral:
 def collect(
     referral: Referral, *, start: int = 0, stop: int | None = None, by: LiaisonClient
 ) -> Iterator[bytes]:
-    """Return a range of the sealed bundle, after the event of collecting it is committed."""
+    """Return a range of the sealed bundle, after the event of collecting it is committed.
+
+    Raises Retracted or Corrected once it was taken back or replaced.
+    """
     _require(referral, by, Scope.READ)
+    docket.require_collectable(referral)
     bundle = referral.bundle
     end = bundle.size if stop is None else stop
     if not 0 <= start < end <= bundle.size:

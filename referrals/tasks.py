@@ -2,13 +2,19 @@
 
 from celery import shared_task
 
-from referrals import bundles, clients, delivery, docket
+from referrals import bundles, clients, delivery, docket, retractions
 
 
 @shared_task(name="referrals.enter_due")
 def enter_due() -> None:
     """Enter what is owed in the docket."""
     docket.enter_due()
+
+
+@shared_task(name="referrals.retract_due")
+def retract_due() -> None:
+    """Take back what overturned findings sent out."""
+    retractions.retract_due()
 
 
 @shared_task(name="referrals.seal_due")

@@ -12,17 +12,19 @@ from typing import Any
 import pytest
 from joserfc.jwk import OKPKey
 
-from compliance import conflicts, determinations, evidence, facts, findings
+from compliance import conflicts, determinations, evidence, facts, findings, overturnings
 from compliance.audit.context import acting
 from compliance.determinations import Decision, Determination
 from compliance.evidence import Item
 from compliance.findings import Finding
+from compliance.overturnings import Overturning
 from compliance.roles import Role, User
 from compliance.vault import age, uploads
-from referrals import agencies, bundles, clients, delivery, docket
+from referrals import agencies, bundles, clients, delivery, docket, retractions
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
+from referrals.retractions import Retraction
 from tests.stage import BUILDERS, Stage
 
 PASSWORD = "correct-horse-battery"  # noqa: S105
@@ -327,6 +329,20 @@ def drop(
     return make
 
 
+def new_overturning(
+    ben: User, carla: User, finding: Finding, reason: str = "compromised_account"
+) -> Overturning:
+    """Overturn a finding: Ben says that it was wrong, Carla signs."""
+    doubt = overturnings.propose(finding, reason=reason, because="A thief posted it.", by=ben)
+    return overturnings.sign(doubt, because="The owner proved it.", by=carla)
+
+
+@pytest.fixture
+def overturn(ben: User, carla: User) -> Callable[..., Overturning]:
+    """Overturn a finding: Ben says that it was wrong, Carla signs."""
+    return partial(new_overturning, ben, carla)
+
+
 @staged
 def identity(stage: Stage) -> age.Identity:
     """The agency's own age identity."""
@@ -419,3 +435,12 @@ def delivered(stage: Stage) -> Referral:
     sealed = stage["sealed"]
     with acting("system:worker"):
         return delivery.deliver(sealed, delivery.transmit(sealed))
+
+
+@staged_by_worker
+def retraction(stage: Stage) -> Retraction:
+    """The retraction of the delivered referral, proposed by the worker."""
+    finding = stage["delivered"].obligation.determination.finding
+    new_overturning(stage["ben"], stage["carla"], finding)
+    with acting("system:worker"):
+        return retractions.propose(stage["delivered"])

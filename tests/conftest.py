@@ -79,7 +79,7 @@ LATER = (  # guarded in the same way
     "0005_append_only_ladder", "0008_facts", "0012_anchors", "0014_transparency_report",
 )  # fmt: skip
 DECIDED = import_module("compliance.migrations.0010_decided_law")
-ERASABLE = import_module("compliance.migrations.0018_erasable")
+ERASABLE = import_module("compliance.migrations.0019_erasable")
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
 

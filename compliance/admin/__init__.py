@@ -8,7 +8,7 @@ from django.db import models, transaction
 from django.http import HttpRequest
 from django.urls import URLPattern
 
-from compliance import determinations, evidence, facts, findings, preservation
+from compliance import determinations, evidence, facts, findings, overturnings, preservation
 from compliance.admin import counsel as counsel
 from compliance.admin import erasing, law, log, parts, rulebooks, subjects
 from compliance.admin.desk import (
@@ -32,6 +32,7 @@ from compliance.admin.forms import (
     ProfileSheet,
     Reasoned,
 )
+from compliance.admin.undoing import PROPOSE, OverturningDesk
 from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
@@ -54,7 +55,7 @@ def _recorded(finding: Finding, user: User) -> bool:
 
 
 def _climbing(finding: Finding, user: User) -> bool:
-    is_open = finding.state != findings.State.DISMISSED
+    is_open = finding.state in (findings.State.RECORDED, findings.State.CONFIRMED)
     return is_open and finding.knowledge != findings.Knowledge.REFUTED
 
 
@@ -136,6 +137,7 @@ class FindingDesk(Desk):
             "The finding is dismissed. Nothing follows from it.", is_open=_a_second,
             hint="Nothing follows from a dismissed finding. It stays on record with your reason.",
         ),
+        PROPOSE,
     )  # fmt: skip
 
     def get_urls(self) -> list[URLPattern]:
@@ -147,8 +149,9 @@ class FindingDesk(Desk):
         return f"Finding {record}"
 
     def parts(self, record: Any) -> Iterable[models.Model]:
-        """Return the exhibits and the determinations."""
-        return (*record.items.all(), *record.determinations.all())
+        """Return the exhibits, the determinations, and what was said against it."""
+        said = (record.items, record.determinations, record.overturnings)
+        return [each for kind in said for each in kind.all()]
 
     def story(self, request: HttpRequest, record: Any, tried: Button | None) -> dict[str, Any]:
         """Return particulars, exhibits, ladder, facts and determinations, newest first."""
@@ -170,6 +173,11 @@ class FindingDesk(Desk):
             ],
             "provisional": _provisional(record),
             "determinations": record.determinations.all(),
+            "overturnings": [
+                (doubt, buttons(OverturningDesk, user, doubt, tried))
+                for doubt in record.overturnings.select_related("proposed_by", "signed_by")
+            ],
+            "silences": overturnings.silences_of(record),
             "is_own": record.recorded_by_id == user.pk,
         }
 

@@ -299,6 +299,18 @@ FIELDS = {
 }
 
 
+class FindingByNumber(forms.CharField):
+    """A finding, by its whole number."""
+
+    def to_python(self, value: Any) -> Any:
+        """Return the finding that has this number."""
+        number = str(super().to_python(value)).upper()
+        found = Finding.objects.filter(reference=number).first()
+        if number and found is None:
+            raise ValidationError("No finding has this number.")
+        return found
+
+
 class NewFinding(Zoned):
     """A finding as its reviewer writes it down."""
 
@@ -307,6 +319,11 @@ class NewFinding(Zoned):
         help_text="The reasoned suspicion: who, what, when, where, why. Do not quote private "
         "content here: the statement travels where private content may not.",
         widget=forms.Textarea(attrs={"rows": 8}),
+        required=False,
+    )
+    supplements = FindingByNumber(
+        label="Supplements",
+        help_text="The number of a confirmed finding, if this is new evidence about it.",
         required=False,
     )
     suspicion_at = LocalTime(label="Suspicion arose", required=False)

@@ -233,14 +233,15 @@ def keygen(asked):
 
 
 def list_all(service, asked):
-    """Print one line for each referral: id, number, state, unread, due."""
+    """Print one line for each referral: id, number, state, unread, due, type of filing."""
     query = "?unread=true" if asked.unread else ""
     url = f"{service.base}/api/v1/referrals{query}"
     while url:
         page = service.json("GET", url)
         for each in page["items"]:
             unread = "unread" if each["unread"] else "read"
-            print(each["id"], each["number"], each["state"], unread, each["due_at"] or "-")
+            told = (each["state"], unread, each["due_at"] or "-", each["filing_type"])
+            print(each["id"], each["number"], *told)
         url = page["next"]
 
 

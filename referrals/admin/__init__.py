@@ -16,7 +16,8 @@ from compliance.admin.desk import Button, Desk, Step, at, standing
 from compliance.admin.forms import Asking, LocalTime, Read, Reasoned, Zoned
 from compliance.models import Hold
 from compliance.roles import Permission
-from referrals import agencies, clients, docket, inquiries, receipts, routes
+from referrals import agencies, clients, docket, filings, inquiries, receipts, routes
+from referrals.admin import undoing as undoing
 from referrals.admin.conditions import added_by_another, not_revoked, within
 from referrals.admin.ways import NewRoute
 from referrals.models import (
@@ -27,6 +28,7 @@ from referrals.models import (
     InformationRequest,
     LiaisonClient,
     Referral,
+    Retraction,
 )
 
 
@@ -163,9 +165,11 @@ class ReferralDesk(Desk):
     """The docket: what goes to whom, until when, and how far it has come."""
 
     seen_with = Permission.VIEW_MATTER
-    list_display = ("number", "agency", standing, at("due_at"), at("entered_at"))
-    list_filter = ("state", "agency")
-    list_select_related = ("agency",)
+    list_display = (
+        "number", "filing_type", "agency", standing, at("due_at"), at("entered_at"), "owner",
+    )  # fmt: skip
+    list_filter = ("state", "filing_type", "agency")
+    list_select_related = ("agency", "owner")
     search_fields = (
         "number__exact",
         "obligation__determination__finding__reference__exact",
@@ -200,8 +204,11 @@ class ReferralDesk(Desk):
             "obligation": obligation,
             "wants_reference": docket.wants_reference(record),
             "is_idle": docket.idle().filter(pk=record.pk).exists(),
-            "release": law.classes(obligation.release),
-            "withhold": law.withheld(obligation.withhold),
+            "release": law.classes(sorted(filings.released_classes(record))),
+            "withhold": law.withheld(filings.withheld(record)),
+            "earlier": filings.before(record),
+            "later": record.later_referrals.order_by("entered_at"),
+            "retraction": Retraction.objects.filter(referral=record).first(),
             "bundle": Bundle.objects.filter(referral=record).select_related("agency_key").first(),
             "attempts": record.attempts.all(),
             "inquiries": record.inquiries.all(),

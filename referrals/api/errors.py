@@ -10,12 +10,20 @@ from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.response import Response
 
 from compliance.errors import Malformed, NotPermitted, Refused, Stale, WrongState
+from referrals.docket import Corrected, Retracted
 from referrals.inquiries import TaskingNotSupported
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'DPoP algs="Ed25519 EdDSA"'
 # What a caller can do something about. Any other refusal is a fault of ours: a 500 without a word.
-STATUSES = {Malformed: 400, NotPermitted: 403, WrongState: 409, Stale: 412}
+STATUSES = {
+    Malformed: 400,
+    NotPermitted: 403,
+    WrongState: 409,
+    Corrected: 410,
+    Retracted: 410,
+    Stale: 412,
+}
 MACHINES = ("/api", "/.well-known")
 PAGE = (
     '<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'

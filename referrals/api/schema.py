@@ -116,6 +116,7 @@ BUNDLE = _described(
         304: None,
     },
     404,
+    410,
     416,
     parameters=[
         IF_NONE_MATCH,

@@ -6,9 +6,10 @@ from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from compliance import determinations
+from compliance import determinations, overturnings
+from referrals import filings, retractions
 from referrals.api.authentication import address
-from referrals.docket import Referral, State
+from referrals.docket import FilingType, Referral, State
 from referrals.inquiries import REFERENCE_LIMIT, TEXT_LIMIT, Asks, Process
 from referrals.inquiries import State as Stage
 
@@ -20,6 +21,7 @@ class ListQuery(serializers.Serializer[Any]):
 
     unread = serializers.BooleanField(required=False, allow_null=True, default=None)
     state = serializers.ChoiceField(VISIBLE, required=False)
+    filing_type = serializers.ChoiceField(FilingType.choices, required=False)
     cursor = serializers.CharField(required=False)
     limit = serializers.IntegerField(min_value=1, max_value=100, default=50)
 
@@ -37,6 +39,31 @@ class RuleSummary(serializers.Serializer[Any]):
     rule = serializers.CharField()
     title = serializers.CharField()
     cite = serializers.CharField()
+
+
+class PriorReferral(serializers.Serializer[Any]):
+    """An earlier filing of the same matter."""
+
+    id = serializers.UUIDField()
+    number = serializers.CharField()
+    filing_type = serializers.ChoiceField(FilingType.choices)
+
+
+class Destroyed(serializers.Serializer[Any]):
+    """A bundle that the agency is to destroy, with every copy of it."""
+
+    number = serializers.CharField()
+    id = serializers.UUIDField()
+    bundle_sha256 = serializers.CharField()
+
+
+class Notice(serializers.Serializer[Any]):
+    """Why something is taken back, and what the agency is to destroy."""
+
+    reason = serializers.ChoiceField(overturnings.Reason.choices)
+    overturned_at = serializers.DateTimeField()
+    destroy = Destroyed(many=True)
+    erase = serializers.ListField(child=serializers.CharField(), help_text="Classes of data.")
 
 
 class LinksOfReferral(serializers.Serializer[Any]):
@@ -57,15 +84,16 @@ class ReferralSerializer(serializers.Serializer[Referral]):
     state = serializers.ChoiceField(VISIBLE)
     version = serializers.IntegerField()
     kind = serializers.CharField(source="obligation.kind")
+    filing_type = serializers.ChoiceField(FilingType.choices)
+    prior_referrals = serializers.SerializerMethodField(help_text="Oldest first.")
+    retraction = serializers.SerializerMethodField(help_text="Of a retraction: what it asks for.")
     legal_basis = serializers.SerializerMethodField(help_text="The rules that ask for it.")
     due_at = serializers.DateTimeField(allow_null=True)
     delivered_at = serializers.DateTimeField()
     unread = serializers.SerializerMethodField()
-    released = serializers.ListField(
-        child=serializers.CharField(), source="obligation.release", help_text="Classes of data."
-    )
-    withheld = serializers.JSONField(
-        source="obligation.withhold", help_text="Classes of data that were withheld, with the code."
+    released = serializers.SerializerMethodField(help_text="Classes of data.")
+    withheld = serializers.SerializerMethodField(
+        help_text="Classes of data that were withheld, with the code."
     )
     bundle = BundleSummary()
     links = serializers.SerializerMethodField()
@@ -73,6 +101,25 @@ class ReferralSerializer(serializers.Serializer[Referral]):
     def get_unread(self, referral: Referral) -> bool:
         """Tell whether nobody of the agency read it yet."""
         return referral.first_read_at is None
+
+    @extend_schema_field(PriorReferral(many=True))
+    def get_prior_referrals(self, referral: Referral) -> Any:
+        """Return the earlier filings of the same matter."""
+        return PriorReferral(filings.before(referral), many=True).data
+
+    @extend_schema_field(Notice(allow_null=True))
+    def get_retraction(self, referral: Referral) -> dict[str, Any] | None:
+        """Return what a retraction asks for; nothing for any other filing."""
+        is_retraction = referral.filing_type == FilingType.RETRACTION
+        return retractions.notice(referral.retraction) if is_retraction else None
+
+    def get_released(self, referral: Referral) -> list[str]:
+        """Return the classes of data that are in the bundle."""
+        return sorted(filings.released_classes(referral))
+
+    def get_withheld(self, referral: Referral) -> dict[str, str]:
+        """Return the classes of data that are not in it, with the code of the reason."""
+        return filings.withheld(referral)
 
     @extend_schema_field(RuleSummary(many=True))
     def get_legal_basis(self, referral: Referral) -> list[dict[str, str]]:

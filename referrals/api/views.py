@@ -78,9 +78,14 @@ class Referrals(GenericViewSet[Referral]):
         """Return what the caller's agency may see: the only way in."""
         ours = docket.for_agency(caller(self.request).agency)
         whole = ("snapshot", "explanation")  # of the matter, and long
-        return ours.select_related("bundle", "obligation__determination__release").defer(
-            *(f"obligation__determination__{name}" for name in whole),
-            "obligation__determination__release__manifest",
+        beside = ("bundle", "obligation__determination__release", "retraction__overturning")
+        return (
+            ours.select_related(*beside)
+            .prefetch_related("prior_referrals")
+            .defer(
+                *(f"obligation__determination__{name}" for name in whole),
+                "obligation__determination__release__manifest",
+            )
         )
 
     @property
@@ -97,8 +102,9 @@ class Referrals(GenericViewSet[Referral]):
         rows = self.get_queryset()
         if asked["unread"] is not None:
             rows = rows.filter(first_read_at__isnull=asked["unread"])
-        if "state" in asked:
-            rows = rows.filter(state=asked["state"])
+        for name in ("state", "filing_type"):
+            if name in asked:
+                rows = rows.filter(**{name: asked[name]})
         after = pagination.place(asked["cursor"]) if "cursor" in asked else None
         found, place = pagination.page(rows, after=after, limit=asked["limit"])
         following = _following(request, place) if place else None
@@ -125,6 +131,7 @@ class Referrals(GenericViewSet[Referral]):
     def bundle(self, request: Request, pk: str) -> HttpResponseBase:
         """Collect the sealed bundle, whole or a range of it."""
         referral = self.get_object()
+        docket.require_collectable(referral)
         bundle = referral.bundle
         headers = _headers(referral, bundle)
         if conditions.is_known(request, headers["ETag"]):

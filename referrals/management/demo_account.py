@@ -10,7 +10,7 @@ from compliance.determinations import Determination, State
 from compliance.findings import Finding
 from compliance.preservation import Hold
 from compliance.vault import age
-from referrals import bundles
+from referrals import filings
 from referrals.docket import Referral
 from referrals.management.demo_samples import Sample
 
@@ -78,7 +78,7 @@ def _referral(referral: Referral) -> dict[str, Any]:
         "seconds_to_spare": _seconds(referral.delivered_at, referral.due_at),
         "release": obligation.release,
         "withhold": obligation.withhold,
-        "items": [item.name for item in bundles.released_items(referral)],
+        "items": [item.name for item in filings.released_items(referral)],
         "bundle": {"size": referral.bundle.size, "sha256": referral.bundle.sha256},
         "key": {
             "type": age.parse_recipient(referral.bundle.agency_key.recipient).kind,

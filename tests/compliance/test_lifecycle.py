@@ -111,7 +111,8 @@ class TestDiagram:
             "stateDiagram-v2\n"
             "    [*] --> recorded\n"
             "    recorded --> confirmed\n"
-            "    recorded --> dismissed"
+            "    recorded --> dismissed\n"
+            "    confirmed --> overturned"
         )
 
 

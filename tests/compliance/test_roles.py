@@ -24,6 +24,8 @@ confirm_finding     x         .        .        .
 view_evidence       x         x        .        .
 assert_fact         x         x        .        .
 sign_determination  .         x        .        .
+propose_retraction  x         x        .        .
+sign_retraction     .         x        .        .
 sign_profile        .         x        .        .
 draft_rules         .         x        .        .
 approve_rules       .         x        .        .

@@ -16,7 +16,7 @@ from compliance import anchors, determinations, evidence, preservation, releases
 from compliance.audit import checkpoints
 from compliance.vault import keys
 from config.celery import BELLS, app
-from referrals import bundles, clients, delivery, docket
+from referrals import bundles, clients, delivery, docket, retractions
 
 # Every task, and the one function of a room that it calls.
 CALLS: dict[str, tuple[Any, str]] = {
@@ -31,6 +31,7 @@ CALLS: dict[str, tuple[Any, str]] = {
     "compliance.cosign_due": (anchors, "cosign_due"),
     "compliance.stamp_due": (anchors, "stamp_due"),
     "referrals.enter_due": (docket, "enter_due"),
+    "referrals.retract_due": (retractions, "retract_due"),
     "referrals.seal_due": (bundles, "seal_due"),
     "referrals.deliver_due": (delivery, "deliver_due"),
     "referrals.sweep_due": (clients, "sweep_due"),

@@ -27,7 +27,7 @@ from compliance.findings import Finding
 from compliance.lifecycle import Work
 from compliance.roles import Permission, Role, User
 from compliance.vault import age
-from config import site
+from config import piles, site
 from referrals import agencies, clients, receipts
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
@@ -85,7 +85,7 @@ class TestWhatWaits:
         assert "Nothing waits." in text
         assert "No provider profile is signed, so the law stays undetermined." in text
         assert 'href="/admin/compliance/finding/record/"' in text
-        assert [pile.count for pile in page.context["piles"]] == ["0"] * 12
+        assert [pile.count for pile in page.context["piles"]] == ["0"] * 15
         for pile in page.context["piles"]:
             assert pile.empty in text
 
@@ -198,7 +198,10 @@ class TestWhatWaits:
     ) -> None:
         Referral.objects.update(due_at=None)
         assert front()["On its way"] == [
-            (f"Referral {entered}", f"to {entered.agency.name}, without a due time")
+            (
+                f"Referral {entered}",
+                f"to {entered.agency.name}, without a due time; carla sees to it",
+            )
         ]
 
     def test_says_by_how_much_a_referral_is_late(
@@ -208,7 +211,7 @@ class TestWhatWaits:
         page = sits(carla).browser.get("/admin/")
         pile = page.context["piles"][0]
         assert (pile.title, pile.is_urgent) == ("Overdue", True)
-        assert pile.rows[0].note.endswith("overdue by 2\xa0hours, 1\xa0minute")
+        assert pile.rows[0].note.endswith("overdue by 2\xa0hours, 1\xa0minute; carla sees to it")
         assert pile.rows[0].share == 100
         assert b"bar-over" in page.content
 
@@ -263,6 +266,7 @@ class TestWhatWaits:
     def test_shows_a_few_and_counts_no_further_than_makes_a_difference(
         self, sits: Sits, carla: User, ana: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr(piles, "COUNTED", 10)
         monkeypatch.setattr(site, "COUNTED", 10)
         for number in range(12):
             findings.record(
@@ -284,7 +288,7 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(37):
+        with django_assert_max_num_queries(43):
             browser.get("/admin/")
 
 
@@ -302,6 +306,8 @@ class TestRegisters:
                 "Conflicts decided",
                 "Holds",
                 "Referrals",
+                "Overturnings",
+                "Retractions",
                 "Requests of agencies",
                 "Requests of people",
             ],

@@ -31,6 +31,7 @@ VERBS = {
     "compliance/parts.py": ["begin", "put", "complete"],
     "compliance/conflicts.py": ["resolve", "approve"],
     "compliance/determinations.py": ["sign", "decline"],
+    "compliance/overturnings.py": ["propose", "sign", "decline", "reinstate", "tell"],
     "compliance/preservation.py": ["extend", "release"],
     "compliance/requests.py": ["record", "answer"],
     "compliance/exports.py": ["export"],
@@ -45,6 +46,7 @@ VERBS = {
     "referrals/clients.py": ["admit", "approve", "revoke"],
     "referrals/routes.py": ["add", "approve", "revoke"],
     "referrals/docket.py": ["withdraw", "close"],
+    "referrals/retractions.py": ["sign"],
     "referrals/inquiries.py": ["receive", "refuse_tasking", "answer", "refuse"],
     "referrals/receipts.py": ["read", "collect", "acknowledge", "note_reference"],
 }

@@ -103,13 +103,14 @@ WORK = {
     "preservation.place_due": "hold.placed",
     "requests.weigh_due": "",  # prolonged: tests/compliance/test_requests.py
     "docket.enter_due": "referral.entered",
+    "retractions.retract_due": "",  # of what was overturned: tests/referrals/test_retractions.py
     "bundles.seal_due": "referral.sealed",
     "delivery.deliver_due": "referral.delivered",
     "clients.sweep_due": "",  # what has expired says nothing any more
     "checkpoints.seal_due": "",  # the log itself: an event would want to be sealed again
     "anchors.cosign_due": "",  # so would a cosignature
     "anchors.stamp_due": "",  # and a stamp
-    "evidence.sweep_due": "",  # what no record ever named
+    "evidence.sweep_due": "",  # upload.swept: tests/compliance/test_evidence.py
     "keys.rewrap_due": "",  # kek.rewrapped: tests/compliance/vault/test_keys.py
     "keys.destroy_due": "",  # kek.destroyed: the same
 }

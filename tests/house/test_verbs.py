@@ -24,6 +24,7 @@ from compliance import (
     facts,
     findings,
     jurisdictions,
+    overturnings,
     parts,
     preservation,
     readings,
@@ -36,9 +37,10 @@ from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.determinations import Decision
 from compliance.documents import RuleDocument
+from compliance.overturnings import Overturning
 from compliance.preservation import Hold
 from compliance.vault import age, uploads
-from referrals import agencies, clients, docket, inquiries, receipts, routes
+from referrals import agencies, clients, docket, inquiries, receipts, retractions, routes
 from referrals.inquiries import TaskingNotSupported
 
 NOW = timezone.now()
@@ -102,6 +104,31 @@ def _submit(get: Get) -> Act:
 def _load(get: Get) -> Act:
     document, text, why = _draft(get).args
     return partial(drafts.load, {document: text}, why, by=get("carla"))
+
+
+def _doubt(get: Get) -> Overturning:
+    return overturnings.propose(
+        get("signed").finding, reason="wrong_item", because="Another post.", by=get("ben")
+    )
+
+
+def _overturned(get: Get) -> Overturning:
+    return overturnings.sign(_doubt(get), because="Seen.", by=get("carla"))
+
+
+def _tell(get: Get) -> Act:
+    signed = get("signed")
+    signed.result["silence"] = []
+    signed.save(update_fields=["result"])
+    return partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben"))
+
+
+def _retract(get: Get) -> Act:
+    referral = get("delivered")
+    _overturned(get)
+    return partial(
+        retractions.sign, retractions.propose(referral), because="Seen.", by=get("carla")
+    )
 
 
 def _release(get: Get) -> Act:
@@ -325,6 +352,29 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         ),
         "determination.declined", "carla",
     ),
+    "overturnings.propose": (
+        lambda get: partial(
+            overturnings.propose, get("signed").finding, reason="wrong_item",
+            because="Another post.", by=get("ben"),
+        ),
+        "overturning.proposed", "ben",
+    ),
+    "overturnings.sign": (
+        lambda get: partial(overturnings.sign, _doubt(get), because="Seen.", by=get("carla")),
+        "finding.overturned", "carla",
+    ),
+    "overturnings.decline": (
+        lambda get: partial(overturnings.decline, _doubt(get), because="No.", by=get("carla")),
+        "overturning.declined", "carla",
+    ),
+    "overturnings.reinstate": (
+        lambda get: partial(
+            overturnings.reinstate, _overturned(get), because="It is up.", by=get("ben")
+        ),
+        "overturning.reinstated", "ben",
+    ),
+    "overturnings.tell": (_tell, "overturning.told", "ben"),
+    "retractions.sign": (_retract, "retraction.signed", "carla"),
     "preservation.extend": (
         lambda get: partial(
             preservation.extend, preservation.place(get("signed")), kept_until=None,

@@ -18,6 +18,7 @@ from compliance import (
     evidence,
     facts,
     findings,
+    overturnings,
     preservation,
     releases,
     requests,
@@ -31,15 +32,17 @@ from compliance.errors import SamePerson
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
 from compliance.jurisdictions import cases
+from compliance.lifecycle import Work
 from compliance.models import FileKeyWrap, Hold, Item, ProviderProfile, Release, SubjectRequest
 from compliance.roles import Role, User
 from compliance.transparency import Happened
 from compliance.vault import age
-from referrals import bundles, delivery, docket, figures, receipts
+from referrals import bundles, delivery, docket, figures, receipts, retractions
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import ReferenceMissing, Referral
 from referrals.inquiries import InformationRequest
+from referrals.retractions import Retraction
 from tests.cast import NOW
 from tests.conftest import Seat
 from tests.referrals.api.conftest import LIST, Program
@@ -53,17 +56,21 @@ CLIMBED = {
     "suspicion": "suspicion", "belief": "reasonable_belief", "actual_knowledge": "actual_knowledge",
 }  # fmt: skip
 # What of each case is not shown here, because no room does it yet.
-WAITING = {
-    "G38": "retractions: all of it",
-}
+WAITING: dict[str, str] = {}
 
 
 @pytest.fixture
 def propose(record: Make, attach: Make, ben: User, carla: User, dora: User) -> Propose:
     """Take a golden situation to its proposed determination, as people do."""
 
-    def take(name: str, classes: tuple[str, ...] = (), field_class: str = "C_pub") -> Determination:
+    def take(
+        name: str,
+        classes: tuple[str, ...] = (),
+        field_class: str = "C_pub",
+        **changed: str,
+    ) -> Determination:
         given = _golden()[name].given
+        given["facts"] |= {fact.replace("__", "."): said for fact, said in changed.items()}
         known = {fact: said for fact, said in given["facts"].items() if fact not in facts.DERIVED}
         if "suspect.residence" in known:
             known["suspect.residence_basis"] = "declared"
@@ -95,6 +102,7 @@ def _work() -> None:
     preservation.place_due()
     requests.weigh_due()
     docket.enter_due()
+    retractions.retract_due()
     bundles.seal_due()
     delivery.deliver_due()
 
@@ -151,7 +159,8 @@ def test_g19_nothing_held_under_section_39_is_erased_until_counsel_lifts_the_hol
     pages = (signed.finding, item, signed, hold, request)
     offered = {each: _steps(seat.reads(each)) for each in pages}
     assert offered == {
-        signed.finding: ["open"], item: ["open"], signed: [], hold: ["release"], request: [],
+        signed.finding: ["open", "overturn"], item: ["open"], signed: [], hold: ["release"],
+        request: [],
     }  # fmt: skip
     # Neither does the worker, however often it passes: bytes, records and keys are there.
     _work()
@@ -275,6 +284,93 @@ def test_g43b_the_south_african_report_is_closed_only_under_the_number_of_the_po
     assert b"CAS" not in entries.public_data(entry)
     checkpoints.seal_due()
     assert verification.verify().good
+
+
+@pytest.mark.slow
+def test_g38_a_hijacked_account_is_taken_back_from_everybody_who_was_told(
+    propose: Propose, sign: Make, sits: Sits, enrol: Make, admit: Make, ana: User, ben: User,
+    carla: User, liaison_key: OKPKey,
+) -> None:  # fmt: skip
+    # Referred and delivered to two agencies, both acknowledged; a third is not within reach yet.
+    programs: dict[str, LiaisonClient] = {}
+    for name in ("bka", "europol"):
+        programs[name] = admit(enrol(name, age.generate_identity()), liaison_key, f"lee-{name}")
+    content = {"item__status": "removed_tos", "location__tco_ms_identification": "impossible"}
+    signed: Determination = sign(
+        propose("G01a", ("META", "ID", "SUB", "TRAF"), **content), because="A life is at stake."
+    )
+    _work()
+    told = {each.agency.authority: each for each in Referral.objects.all()}
+    assert told.keys() == {"bka", "europol"}
+    for name, referral in told.items():
+        assert "SUB" in referral.obligation.release
+        _acknowledge(referral, programs[name], f"{name}-1")
+    enrol("ms-contact-point@DE", age.generate_identity())
+    Work.objects.update(available_at=NOW)  # the pause is over
+    docket.enter_due()
+    on_its_way = Referral.objects.get(state=docket.State.ENTERED)
+    # Ben says that the account was in other hands; nothing changes before counsel signs.
+    finding = signed.finding
+    sits(ben).takes(finding, "overturn", reason="compromised_account", because="A thief posted it.")
+    assert docket.require_owed(on_its_way) == on_its_way
+    sits(carla).takes(finding.overturnings.get(), "sign", because="The owner proved it.")
+    finding.refresh_from_db()
+    assert finding.state == findings.State.OVERTURNED
+    assert finding.overturned_at is not None
+    # What was on its way is withdrawn. One retraction per recipient is proposed, due in a day.
+    _work()
+    on_its_way.refresh_from_db()
+    assert on_its_way.state == docket.State.WITHDRAWN
+    proposed = {each.agency.authority: each for each in Retraction.objects.all()}
+    assert proposed.keys() == {"bka", "europol"}
+    for retraction in proposed.values():
+        assert retraction.overturning.reason == "compromised_account"
+        assert retraction.due_at == finding.overturned_at + timedelta(hours=24)
+        # It asks to erase the subscriber data of the wrong person, and that is on record.
+        assert "SUB" in retraction.erase
+    # Counsel signs before a retraction leaves.
+    _work()
+    assert Referral.objects.filter(filing_type="retraction").count() == 0
+    for retraction in proposed.values():
+        sits(carla).takes(retraction, "sign", because="It is to be taken back.")
+    _work()
+    gone = {
+        each.agency.authority: each for each in Referral.objects.filter(filing_type="retraction")
+    }
+    assert {name: each.state for name, each in gone.items()} == dict.fromkeys(told, "delivered")
+    for name, each in gone.items():
+        assert [*each.prior_referrals.all()] == [told[name]]
+        (asked,) = retractions.notice(each.retraction)["destroy"]
+        assert asked["bundle_sha256"] == _seal(told[name])
+    # Each acknowledgement is tracked on its own; the one that is missing has an owner.
+    _acknowledge(gone["bka"], programs["bka"], "bka-1-destroyed")
+    assert not docket.overdue().exists()
+    Referral.objects.update(due_at=NOW - timedelta(minutes=1))
+    assert [*docket.overdue()] == [gone["europol"]]
+    front = sits(carla).browser.get("/admin/").content.decode()
+    assert f"Referral {gone['europol']}" in front
+    assert "carla sees to it" in front
+    # The content is reinstated, and the user is told: no law wants silence here.
+    doubt = finding.overturnings.get()
+    assert [*overturnings.unredressed()] == [doubt]
+    sits(ana).takes(doubt, "reinstate", because="The post is gone for good; the account is back.")
+    assert overturnings.silences_of(finding) == []
+    sits(ana).takes(doubt, "tell", because="By mail.")
+    assert not overturnings.unredressed().exists()
+    # It counts in the public figures, and the log verifies.
+    counted = [(each.table, each.cell) for each in transparency.happened(timezone.now())]
+    assert counted.count(("decisions", "overturned")) == 1
+    counted = [(each.table, each.cell) for each in figures.happened(timezone.now())]
+    assert counted.count(("retractions", "signed")) == 2
+    checkpoints.seal_due()
+    assert verification.verify().good
+
+
+def _acknowledge(referral: Referral, client: LiaisonClient, reference: str) -> None:
+    with acting(client=client.client_id):
+        receipts.acknowledge(
+            referral, agency_reference=reference, receipt_sha256=_seal(referral), by=client
+        )
 
 
 def _seal(referral: Referral) -> str:

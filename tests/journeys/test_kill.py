@@ -147,3 +147,55 @@ def test_a_worker_killed_ten_times_refers_once(tmp_path: Path) -> None:
     # And the log says so, has it all, and verifies.
     assert provider.ask("SELECT count(*) FROM compliance_auditoutbox") == [(0,)]
     provider.manage("verify_audit")
+
+
+OVERTURN = """
+from compliance import overturnings
+people = {each.username: each for each in User.objects.all()}
+doubt = overturnings.propose(
+    Finding.objects.get(), reason="compromised_account", because="A thief.", by=people["ben"]
+)
+overturnings.sign(doubt, because="Seen.", by=people["carla"])
+"""
+RETRACT = """
+from referrals import retractions
+for each in retractions.waiting():
+    retractions.sign(each, because="Seen.", by=User.objects.get(username="carla"))
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_killed_while_it_takes_back_tells_each_agency_once(tmp_path: Path) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # shown with a failure
+    draw, provider = random.Random(seed), Provider(tmp_path)  # noqa: S311
+    provider.run(RECORD)
+    provider.manage("work", "--once")
+    provider.run(SIGN)
+    provider.manage("work", "--once")
+    # Carla overturns; the workers that propose to take back are killed, then those that deliver.
+    provider.run(OVERTURN)
+    alive = provider.be_killed(3, draw)
+    provider.manage("work", "--once")
+    assert provider.ask("SELECT state FROM referrals_retraction") == [("proposed",)] * 2
+    provider.run(RETRACT)
+    alive += provider.be_killed(5, draw)
+    assert alive > 0
+    provider.manage("work", "--once")
+    # One retraction for each agency, entered, sealed and delivered once; each bundle revoked once.
+    assert provider.ask(
+        "SELECT filing_type, state, count(*) FROM referrals_referral GROUP BY 1, 2 ORDER BY 1"
+    ) == [("initial", "delivered", 2), ("retraction", "delivered", 2)]
+    for event, times in (
+        ("retraction.proposed", 2), ("retraction.signed", 2), ("bundle.revoked", 2),
+        ("referral.entered", 4), ("referral.sealed", 4), ("referral.delivered", 4),
+    ):  # fmt: skip
+        assert provider.ask(
+            "SELECT count(*), count(DISTINCT object_pk) FROM compliance_auditentry"  # noqa: S608
+            f" WHERE event = '{event}'"
+        ) == [(times, times)], event
+    assert provider.ask(
+        "SELECT count(*) FROM referrals_attempt WHERE confirmed_at IS NULL AND failed_at IS NULL"
+    ) == [(0,)]
+    assert provider.ask("SELECT count(*) FROM compliance_work WHERE done_at IS NULL") == [(0,)]
+    provider.manage("verify_audit")

@@ -39,7 +39,12 @@ FILES = {
     "rules.py": LAW / "book" / "rules.py",
     **{path.name: path for path in sorted((LAW / "determine").glob("*.py"))},
 }
-APART = ("book", "test_quotations.py", "test_shape.py")  # these read, and evaluate nothing
+APART = (
+    "book",
+    "test_quotations.py",
+    "test_quotations_seen.py",
+    "test_shape.py",
+)  # these read, and evaluate nothing
 FIRST = {  # or the test that is called like the file
     "__init__.py": "test_determine.py",
     "periods.py": "test_effects.py",

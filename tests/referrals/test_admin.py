@@ -11,11 +11,13 @@ from compliance import preservation
 from compliance.models import Hold
 from compliance.roles import User
 from compliance.vault import age
-from referrals import agencies, clients, inquiries, receipts
+from referrals import agencies, clients, inquiries, receipts, retractions
 from referrals.agencies import Agency, AgencyKey
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
+from referrals.retractions import Retraction
 from referrals.routes import Route
+from tests.cast import NOW
 from tests.conftest import desk_of
 
 Sits = Callable[[User], Any]
@@ -390,6 +392,39 @@ class TestAgency:
             "liaisonclient.approved",
         ):
             assert told in text, told
+
+
+class TestRetraction:
+    def test_is_read_word_for_word_and_signed_by_counsel(
+        self, sits: Sits, ben: User, carla: User, delivered: Referral, retraction: Retraction
+    ) -> None:
+        front = sits(carla).browser.get("/admin/").content.decode()
+        assert f"The {retraction}" in front
+        text = sits(carla).reads(retraction)
+        assert "The account was in other hands" in text
+        assert delivered.number in text
+        assert delivered.bundle.sha256 in text
+        assert '<span class="class">TRAF</span>' in text
+        assert "step-sign" not in sits(ben).reads(retraction)
+        page = sits(carla).takes(retraction, "sign", because="Seen.")
+        assert page.said == ["The retraction is signed. It is entered in the docket next."]
+
+    def test_and_what_it_takes_back_lead_to_each_other(
+        self, sits: Sits, carla: User, delivered: Referral, retraction: Retraction
+    ) -> None:
+        signed = retractions.sign(retraction, because="Seen.", by=carla)
+        referral = retractions.enter(signed).referral
+        seat = sits(carla)
+        assert f'After: <a href="/admin/referrals/referral/{referral.pk}/">' in seat.reads(
+            delivered
+        )
+        Referral.objects.filter(pk=referral.pk).update(due_at=NOW)
+        text = seat.reads(referral)
+        assert f'Before: <a href="/admin/referrals/referral/{delivered.pk}/">' in text
+        assert "What counsel signed" in text
+        assert "and the agency has not acknowledged it" in text
+        retraction.refresh_from_db()
+        assert "The due time passed" in seat.reads(retraction)
 
 
 class TestInquiry:

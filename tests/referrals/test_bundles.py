@@ -112,7 +112,13 @@ class TestPrepare:
         del told["log_receipt"], told["log_entry"]
         assert told == {
             "schema": "manifest/1",
-            "referral": {"number": entered.number, "id": str(entered.pk), "filing_type": "initial"},
+            "referral": {
+                "number": entered.number,
+                "id": str(entered.pk),
+                "filing_type": "initial",
+                "version": 1,
+                "prior_referrals": [],
+            },
             "environment": "test",
             "agency": "bka",
             "sealed_to": entered.agency.keys.get().fingerprint,

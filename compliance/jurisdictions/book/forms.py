@@ -157,6 +157,7 @@ RULEBOOK = record(
     },
     {
         "sources": many(record({"id": WORD, "title": text(), "url": ADDRESS})),
+        "unseen": many(text(300)),
         "versions": VERSIONS, "binds": condition, "conditions": table(NAME, condition),
         "claims": many(record({"name": text(), "covers": text(80), "given": condition})),
         "context": many(record({"id": RULE_ID, "title": text(), "cite": text(), "says": text()})),

@@ -133,6 +133,10 @@ def _check_head(
     for name, raw in book.get("conditions", {}).items():
         path: Path = ("conditions", name)
         _RuleReader(words, desks, book, report, path).condition(raw, path, (name,))
+    quoted: frozenset[str] = frozenset().union(*[quoted_in(book, entry) for entry in book["rules"]])
+    for number, phrase in enumerate(book.get("unseen", ())):
+        if phrase not in quoted:
+            report.add(("unseen", number), "no rule quotes this.")
     if "binds" in book:
         _RuleReader(words, desks, book, report, ("binds",)).condition(book["binds"], ("binds",))
 
@@ -160,6 +164,21 @@ def _check_lift(rule: Rule, rules: Mapping[str, Rule], report: Report, path: Pat
         report.add(path, f"a duty lifts a bar for its own reports alone: [{rule.record}].")
 
 
+def quoted_in(book: Mapping[str, Any], entry: Mapping[str, Any]) -> frozenset[str]:
+    """Return every phrase that a rule quotes, as its book has it."""
+    named = {**book.get("conditions", {})}
+    found: set[str] = set()
+    parts: list[Any] = [book.get("binds"), *book.get("versions", ()), entry]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            found |= {part[key] for key in ("says", "words") if key in part}
+            parts += [*part.values(), named.pop(part.get("use"), None)]  # each condition once
+        elif isinstance(part, list):
+            parts += part
+    return frozenset(found)
+
+
 class _RuleReader:
     """Reads one entry of a rulebook; what it cannot understand it reports."""
 
@@ -177,6 +196,7 @@ class _RuleReader:
             **{key: entry[key] for key in ("id", "title", "mode", "cite")},
             **{key: self.book[key] for key in ("regime", "rank", "confidence", "counsel_verified")},
             law=self.book["title"],
+            unseen=quoted_in(self.book, entry).intersection(self.book.get("unseen", ())),
             nature=trigger["nature"],
             clock=trigger.get("clock", ""),
             words=trigger.get("words", ""),

@@ -122,6 +122,7 @@ class Rule:
     then: Mapping[str, Any]
     overrides: tuple[str, ...]
     open: tuple[Mapping[str, Any], ...]
+    unseen: frozenset[str]  # what it quotes, and nobody saw in a published text
     record: str = field(init=False)  # `us-sca-block.content` is part of `us-sca-block`
 
     def __post_init__(self) -> None:

@@ -76,7 +76,7 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
     Most decisive is what settles most rules alone, then what is needed for most.
     """
     wanted: defaultdict[str, set[str]] = defaultdict(set)
-    alone: dict[str, int] = {}
+    alone: dict[str, list[str]] = {}
     for name, facts in needs.items():
         outcome = found[name]
         asked = facts if outcome.start else facts | _missing_clock(outcome, situation)
@@ -84,8 +84,8 @@ def questions(situation: Situation, found: Found, needs: Needs) -> list[dict[str
         for fact in asked:
             wanted[fact].add(record)
             if is_alone:
-                alone[fact] = alone.get(fact, 0) + 1
-    order = sorted(wanted, key=lambda fact: (-alone.get(fact, 0), -len(wanted[fact]), fact))
+                alone.setdefault(fact, []).append(name)
+    order = sorted(wanted, key=lambda fact: (-len(alone.get(fact, ())), -len(wanted[fact]), fact))
     return [{"fact": fact, "settles": sorted(wanted[fact])} for fact in order]
 
 

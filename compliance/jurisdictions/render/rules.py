@@ -46,7 +46,9 @@ def parts(rules: RuleSet, name: str) -> dict[str, str]:
 
 def heading(shown: Rule) -> list[str]:
     """Return what stands above a rule: its name and title, its citation, its standing."""
-    return [f"{shown.id}: {shown.title}", shown.cite, _standing(shown)]
+    phrases = ", ".join(f'"{each}"' for each in sorted(shown.unseen))
+    unseen = [f"Not seen in a published text of the law: {phrases}"] if phrases else []
+    return [f"{shown.id}: {shown.title}", shown.cite, _standing(shown), *unseen]
 
 
 def _follows(shown: Rule, words: Vocabulary) -> list[str]:

@@ -21,7 +21,7 @@ from compliance import (
 from compliance.audit import checkpoints, signing
 from compliance.errors import Refused
 from compliance.vault import keys
-from referrals import bundles, clients, delivery, docket
+from referrals import bundles, clients, delivery, docket, retractions
 
 PAUSE = 1.0  # seconds between two passes that found nothing
 
@@ -31,6 +31,7 @@ ROOMS = (
     preservation.place_due,
     requests.weigh_due,
     docket.enter_due,
+    retractions.retract_due,
     bundles.seal_due,
     delivery.deliver_due,
     keys.rewrap_due,

@@ -152,6 +152,32 @@ class TestSilence:
         parts = [(each["towards"], each["until"], each["because"]) for each in found["silence"]]
         assert parts == silences
 
+    def test_of_a_renewal_that_is_presumed_to_be_missing_is_listed(self, enact: Enact) -> None:
+        renewal = {"fact": "order.extended", "is": True, "presume": False}
+        versions = [{"from": "2020-01-01", "status": "sunset", "renewal": renewal}]
+        found = said(enact({"xx-a": {"versions": versions}}))
+        assert found["assumed"] == [{"fact": "order.extended", "as": False, "for": "xx-a"}]
+
+    @pytest.mark.parametrize(
+        ("when", "status"), [({"any": [MET, OPEN]}, "in_force"), (OPEN, "proposed")]
+    )
+    def test_that_holds_or_is_no_law_assumes_nothing(
+        self, enact: Enact, when: dict[str, Any], status: str
+    ) -> None:
+        versions = [{"from": "2020-01-01", "status": status}]
+        rules = enact({"xx-a": hushes(LIFTED, "public", when=when, versions=versions)})
+        assert said(rules)["assumed"] == []
+
+    @pytest.mark.parametrize(("other", "value"), [(False, True), (None, None)])
+    def test_kept_for_safety_assumes_what_the_other_facts_leave(
+        self, enact: Enact, other: bool | None, value: bool | None
+    ) -> None:
+        either = {"any": [OPEN, {"fact": "item.contains_csam", "is": True}]}
+        rules = enact({"xx-a": hushes(LIFTED, "public", when=either)})
+        known = {} if other is None else {"item.contains_csam": other}
+        assumed = {"fact": "order.extended", "as": value, "for": "xx-a"}
+        assert assumed in said(rules, known)["assumed"]
+
     def test_kept_for_safety_is_listed_with_what_it_assumes(self, enact: Enact) -> None:
         rules = enact({"xx-a": hushes(LIFTED, "public", when=OPEN)})
         assumed = {"fact": "order.extended", "as": True, "for": "xx-a"}

@@ -359,6 +359,16 @@ class TestAConflict:
         asked = {"reason": "reasonable_excuse", "because": ["xx-duty"]}
         assert (asked in found["human"]) is raised
 
+    def test_calls_counsel_where_one_part_of_the_duty_knows_an_excuse(self, enact: Enact) -> None:
+        excuse = {"exempt": {"fact": "excuse.reasonable", "is": True}}
+        parts = {"xx-duty.a": excuse, "xx-duty.b": {}}
+        rules = enact({
+            **{name: {"then": report("fbi")} | part for name, part in parts.items()},
+            "xx-bar": {"mode": "prohibition", "then": {"strip": self.BAR}},
+        })  # fmt: skip
+        found = said(rules, {"excuse.reasonable": False})
+        assert {"reason": "reasonable_excuse", "because": ["xx-duty"]} in found["human"]
+
     def test_that_leaves_nothing_blocks_and_is_never_silent(self, enact: Enact) -> None:
         found = said(self.rules(enact), {"data.available_classes": ["C_priv", "STAFF"]})
         assert found["reports"][0]["release"] == []

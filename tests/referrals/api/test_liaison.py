@@ -268,11 +268,11 @@ class TestJourney:
         # 1. What is there, and nobody read yet.
         due = delivered.due_at.isoformat().replace("+00:00", "Z")  # type: ignore[union-attr]
         line = f"{delivered.pk} {delivered.number} delivered"
-        assert live.runs("list", "--unread") == f"{line} unread {due}\n"
+        assert live.runs("list", "--unread") == f"{line} unread {due} initial\n"
         told = json.loads(live.runs("read", str(delivered.pk)))
         assert (told["number"], told["unread"]) == (delivered.number, False)
         assert live.runs("list", "--unread") == ""
-        assert live.runs("list") == f"{line} read {due}\n"
+        assert live.runs("list") == f"{line} read {due} initial\n"
         # 2. The bundle, whole, and again from where a transfer broke off.
         out = tmp_path / "bundle.zip"
         sha256 = delivered.bundle.sha256

@@ -174,6 +174,7 @@ class TestRead:
             ("book/sources/0/url", "javascript:alert(1)",
              "book sources[0].url: must be an address that begins with https://, "
              "not 'javascript:alert(1)'."),
+            ("book/unseen", ["near", "far"], "book unseen[1]: no rule quotes this."),
             ("book/rules/1/id", "xx-law-tell",
              "book rules[1].id: the rule xx-law-tell exists already."),
             ("book/rules/1/id", "xx-law-tell.a",

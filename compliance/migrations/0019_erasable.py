@@ -62,7 +62,7 @@ def lay(apps: Any, schema_editor: Any) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("compliance", "0017_entry_indexes"),
+        ("compliance", "0018_overturnings"),
     ]
 
     operations = [
