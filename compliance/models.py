@@ -9,6 +9,7 @@ from compliance.audit.timestamps import AuditTimestamp
 from compliance.conflicts import ConflictDecision
 from compliance.determinations import Determination, Obligation
 from compliance.documents import RuleDocument, RuleDocumentVersion
+from compliance.erasures import Erasure
 from compliance.evidence import Item, View
 from compliance.facts import FactAssertion, ProviderProfile
 from compliance.findings import Finding, Rung
@@ -34,6 +35,7 @@ __all__ = [
     "AuditTimestamp",
     "ConflictDecision",
     "Determination",
+    "Erasure",
     "EscrowedKey",
     "FactAssertion",
     "FileKeyWrap",
@@ -72,6 +74,7 @@ audit.watch(ConflictDecision, exclude=("because", "citation"))
 audit.watch(Hold)
 audit.watch(Overturning)
 audit.watch(Kek)
+audit.watch(Erasure)
 audit.watch(SubjectRequest, exclude=("identifiers",))
 audit.watch(RuleDocumentVersion, exclude=("reports",))
 audit.watch(Release)

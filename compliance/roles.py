@@ -40,6 +40,8 @@ class Permission(StrEnum):
     ENROL_AGENCY = "enrol_agency"
     APPROVE_AGENCY = "approve_agency"
     READ_LOG = "read_log"
+    ASK_ERASURE = "ask_erasure"
+    APPROVE_ERASURE = "approve_erasure"
     VIEW_MATTER = "view_matter"  # findings, exhibits, determinations, holds, referrals
     VIEW_REGISTER = "view_register"  # agencies, the provider's profile, the law, the work
 
@@ -87,6 +89,7 @@ ROLES: dict[str, frozenset[Permission]] = {
             Permission.ANSWER_REQUEST,
             Permission.APPROVE_AGENCY,
             Permission.READ_LOG,
+            Permission.APPROVE_ERASURE,
             Permission.VIEW_MATTER,
             Permission.VIEW_REGISTER,
         }
@@ -96,6 +99,7 @@ ROLES: dict[str, frozenset[Permission]] = {
         {
             Permission.ENROL_AGENCY,
             Permission.APPROVE_AGENCY,
+            Permission.ASK_ERASURE,
             Permission.PROPOSE_SHREDDING,
             Permission.VIEW_REGISTER,
         }

@@ -55,7 +55,7 @@ GROUPS = {
     ),
     "Agencies": ("Agency", "AgencyKey", "LiaisonClient", "Route"),
     "The law": ("RuleDocument", "RuleDocumentVersion", "Release"),
-    "House": ("ProviderProfile", "Kek", "Shredding", "Work", "AuditEntry"),
+    "House": ("ProviderProfile", "Kek", "Shredding", "Work", "AuditEntry", "Erasure"),
 }
 
 

@@ -81,6 +81,7 @@ LATER = (  # guarded in the same way
 GUARDED = [
     import_module("compliance.migrations.0010_decided_law"),
     import_module("referrals.migrations.0008_versions_and_processes"),
+    import_module("compliance.migrations.0020_erasable"),
 ]
 TRIGGER = re.compile(r"CREATE TRIGGER (\w+) .*? ON (\w+)")
 
@@ -103,7 +104,7 @@ def lift_triggers() -> None:
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for each in filter(None, found):
-            cursor.execute(f"DROP TRIGGER {each[1]}{on.format(each[2])}")
+            cursor.execute(f"DROP TRIGGER IF EXISTS {each[1]}{on.format(each[2])}")
         if connection.vendor == "postgresql":
             cursor.execute("SET CONSTRAINTS ALL DEFERRED")
 

@@ -10,7 +10,7 @@ from django.urls import URLPattern
 
 from compliance import determinations, evidence, facts, findings, overturnings, preservation
 from compliance.admin import counsel as counsel
-from compliance.admin import law, log, parts, rulebooks, subjects
+from compliance.admin import erasing, law, log, parts, rulebooks, subjects
 from compliance.admin.desk import (
     Button,
     Desk,
@@ -36,6 +36,7 @@ from compliance.admin.undoing import PROPOSE, OverturningDesk
 from compliance.errors import Refused
 from compliance.models import (
     AuditEntry,
+    Erasure,
     Finding,
     Hold,
     Item,
@@ -260,6 +261,7 @@ class WorkDesk(Desk):
 
 
 admin.site.register(AuditEntry, log.LogDesk)
+admin.site.register(Erasure, erasing.ErasureDesk)
 admin.site.register(Item, ItemDesk)
 admin.site.register(RuleDocument, rulebooks.DocumentDesk)
 admin.site.register(RuleDocumentVersion, rulebooks.VersionDesk)

@@ -8,6 +8,7 @@ from django.contrib.auth import authenticate, logout
 from django.http import HttpRequest
 from django.utils import timezone
 
+from compliance import roles
 from compliance.admin.forms import Asking
 from compliance.errors import NotPermitted
 
@@ -37,6 +38,7 @@ def give(request: HttpRequest, *, password: str) -> None:
     user: Any = request.user
     known = authenticate(request, username=user.get_username(), password=password)
     if known is not None and known.pk == user.pk:
+        roles.prove_again(by=user)
         request.session[AT] = timezone.now().timestamp()
         request.session.pop(FAILED, None)
         return

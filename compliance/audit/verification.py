@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, Subquery
 
 from compliance.audit import checkpoints, notes, signing, timestamps, tree, witnesses
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf
-from compliance.audit.entries import AuditEntry, AuditOutbox, fault
+from compliance.audit.entries import ERASED, AuditEntry, AuditOutbox, fault
 from compliance.audit.notes import Checkpoint
 from compliance.audit.witnesses import Witness
 
@@ -32,6 +32,7 @@ class Report:
     cosigned: dict[str, int] = field(default_factory=dict)  # per witness, up to which size
     wanted: int = 0  # cosignatures that make a state a published one
     stamped: str | None = None  # until when an authority says that the log existed
+    erased: int = 0  # entries whose private part was given up; their public part was checked
 
     @property
     def good(self) -> bool:
@@ -64,7 +65,7 @@ def verify(
         return Report(size, "", unsealed, bad.index, str(bad))
     except ValueError as error:
         return Report(size, "", unsealed, None, str(error))
-    return Report(size, root.hex(), unsealed, None, None, *_anchored())
+    return Report(size, root.hex(), unsealed, None, None, *_anchored(), _erased())
 
 
 def _verify(
@@ -181,6 +182,10 @@ def _check_stamped() -> None:
     stamp = timestamps.last()
     if stamp and settings.TIMESTAMP_ROOTS and (problem := timestamps.fault(stamp)):
         raise _Bad(f"The state of {stamp.checkpoint_id} entries {problem}.")
+
+
+def _erased() -> int:
+    return AuditEntry.objects.filter(event=ERASED).count()
 
 
 def _anchored() -> tuple[dict[str, int], int, str | None]:

@@ -40,6 +40,8 @@ answer_request      .         x        .        .
 enrol_agency        .         .        .        x
 approve_agency      .         x        .        x
 read_log            .         x        x        .
+ask_erasure         .         .        .        x
+approve_erasure     .         x        .        .
 view_matter         x         x        .        .
 view_register       x         x        x        x
 """

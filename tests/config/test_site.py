@@ -345,6 +345,7 @@ class TestRegisters:
                 "Shreddings",
                 "Work",
                 "Audit log",
+                "Erasures",
             ],
         }
         listed = {model["model"] for group in groups for model in group["models"]}

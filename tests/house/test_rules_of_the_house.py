@@ -22,6 +22,7 @@ DRAWERS = {"utils", "helpers", "common", "misc", "base", "tools", "lib"}
 # Verbs of people: the module, and what they are called there.
 VERBS = {
     "compliance/roles.py": ["prove_again"],
+    "compliance/erasures.py": ["ask", "approve", "refuse"],
     "compliance/readings.py": ["show", "trace", "prove", "list_"],
     "compliance/findings.py": ["record", "climb", "confirm", "dismiss"],
     "compliance/facts.py": ["assert_facts", "record_profile", "sign_profile"],

@@ -88,6 +88,7 @@ COMMANDS = {
     "demo": "the events of every room",
     "work": "the events of every room",
     "up": "the events of desk and worker, which it runs",
+    "erase": "auditentry.erased",
     "export_audit": "log.exported",
     "keygen": "kek.created, of a key-encryption key that it made; a use of the others is an event",
     "export_escrow": "nothing: it opens nothing; whoever has the key in the safe does",

@@ -18,6 +18,7 @@ from compliance import (
     conflicts,
     determinations,
     drafts,
+    erasures,
     evidence,
     exports,
     facts,
@@ -243,6 +244,12 @@ def _order(get: Get) -> Act:
     return act
 
 
+def _ask_erasure(get: Get) -> Act:
+    get("ana")
+    some = [AuditEntry.objects.earliest().pk]
+    return partial(erasures.ask, some, ticket="T-1", because="A person asked.", by=get("cleo"))
+
+
 def _prove(get: Get) -> Act:
     get("ana")
     checkpoints.seal_due()
@@ -278,6 +285,15 @@ VERB: dict[str, tuple[Callable[[Get], Act], str, str]] = {
         "finding.traced", "carla",
     ),
     "readings.prove": (_prove, "auditentry.shown", "otto"),
+    "erasures.ask": (_ask_erasure, "erasure.asked", "cleo"),
+    "erasures.approve": (
+        lambda get: partial(erasures.approve, _ask_erasure(get)(), by=get("carla")),
+        "erasure.approved", "carla",
+    ),
+    "erasures.refuse": (
+        lambda get: partial(erasures.refuse, _ask_erasure(get)(), because="No.", by=get("carla")),
+        "erasure.refused", "carla",
+    ),
     "readings.list_": (
         lambda get: partial(readings.list_, Hold, "q=a", by=get("otto")), "hold.listed", "otto",
     ),

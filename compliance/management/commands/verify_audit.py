@@ -81,6 +81,8 @@ def _anchored(report: Report) -> Iterator[str]:
     if report.cosigned:
         seen = ", ".join(f"{name} up to {size}" for name, size in report.cosigned.items())
         yield f"Cosigned by {seen}; {report.wanted} of {len(report.cosigned)} are wanted."
+    if report.erased:
+        yield f"Erased: the private part of {report.erased}. Their public part verifies."
     if report.stamped:
         yield f"Time-stamped at {report.stamped}."
 

@@ -119,6 +119,11 @@ class TestProof:
         later(exhibits.OPEN_FOR)
         assert seat.browser.post(place(item, "copy")).status_code == 403
 
+    def test_is_on_record(self, sits: Sits, ben: User, item: Item) -> None:
+        opens(sits(ben), item)
+        event = AuditEntry.objects.get(event="user.proved_again")
+        assert (event.actor_ref, event.object_pk) == (f"user:{ben.pk}", str(ben.pk))
+
     @pytest.mark.parametrize("typed", ["", "wrong-horse-battery"])
     def test_that_is_wrong_opens_nothing(
         self, sits: Sits, ben: User, item: Item, typed: str

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from django.db import ProgrammingError, connection
 
-from compliance import audit, findings, lifecycle
+from compliance import audit, erasures, findings, lifecycle
 from compliance.audit import checkpoints, verification
 from compliance.audit.entries import AuditEntry
 from compliance.findings import Finding
 from compliance.roles import User
 
 SQL = Path(__file__).resolve().parents[3] / "config" / "deploy" / "roles.sql"
-ROLES = ("app", "sealer")
+ROLES = ("app", "sealer", "eraser")
 NOT_OF_APP = [
     "UPDATE compliance_auditentry SET purpose = NULL",
     "DELETE FROM compliance_auditentry",
@@ -138,6 +138,37 @@ class TestSealer:
     def test_may_not(self, acts_as: As) -> None:
         with acts_as("sealer"):
             for statement in NOT_OF_SEALER:
+                refused(statement)
+
+
+NOT_OF_ERASER = [
+    "UPDATE compliance_auditentry SET event = 'a.b'",
+    "DELETE FROM compliance_auditentry",
+    "DELETE FROM compliance_auditoutbox",
+    "INSERT INTO compliance_auditleaf SELECT * FROM compliance_auditleaf",
+    "UPDATE compliance_erasure SET entries = '[1]'",
+    "INSERT INTO compliance_erasure SELECT * FROM compliance_erasure",
+    "UPDATE compliance_finding SET statement = ''",
+]
+
+
+class TestEraser:
+    def test_carries_out_what_two_people_agreed_on(
+        self, acts_as: As, finding: Finding, cleo: User, carla: User
+    ) -> None:
+        entry = AuditEntry.objects.filter(event="finding.recorded").get()
+        asked = erasures.ask([entry.pk], ticket="T-17", because="A person asked.", by=cleo)
+        erasures.approve(asked, by=carla)
+        with acts_as("app"), pytest.raises(ProgrammingError, match="permission denied"):
+            erasures.erase_due()
+        with acts_as("eraser"):
+            assert erasures.erase_due() == (1, 0)
+        entry.refresh_from_db()
+        assert entry.salt is None
+
+    def test_may_not(self, acts_as: As) -> None:
+        with acts_as("eraser"):
+            for statement in NOT_OF_ERASER:
                 refused(statement)
 
 
