@@ -193,7 +193,7 @@ class TestVersion:
         change = drafts.draft("eu-tco.yaml", broken, WHY, by=carla)
         page = sits(carla).takes(change, "submit")
         assert page.status_code == 400
-        assert "eu-tco.yaml, line 15: binds.all[0].fact: the fact" in page.content.decode()
+        assert "eu-tco.yaml, line 26: binds.all[0].fact: the fact" in page.content.decode()
 
     @pytest.mark.slow
     def test_shows_what_changes_in_the_text(
