@@ -48,15 +48,18 @@ def post(
     headers: Mapping[str, str],
     *,
     seconds: float = PATIENCE,
+    in_clear: bool = False,
 ) -> Answer:
     """Send `body` to `url` and return the answer, whatever its status, or raise NoAnswer.
 
     A body in pieces wants Content-Length among the headers. Servers' certificates are judged by
     the authorities of the system, or by those that SSL_CERT_FILE names; a server that wants ours
-    (mutual TLS) gets DUTYLINE_OUTBOUND_IDENTITY. `seconds` is for the whole exchange.
+    (mutual TLS) gets DUTYLINE_OUTBOUND_IDENTITY. `seconds` is for the whole exchange. `in_clear`
+    takes http:// as well, for what is public when asked and signed when answered.
     """
-    host, port, target = parsed(url)
-    line = _Line(host, _resolved(host, port), port, seconds)
+    host, port, target = parsed(url, in_clear=in_clear)
+    tls = _tls() if url.startswith("https:") else None
+    line = _Line(host, _resolved(host, port), port, seconds, tls)
     try:
         return _asked(line, target, body, headers)
     except ssl.SSLCertVerificationError as error:
@@ -71,39 +74,49 @@ def post(
         line.end()
 
 
-def parsed(url: str) -> tuple[str, int, str]:
+def parsed(url: str, *, in_clear: bool = False) -> tuple[str, int, str]:
     """Take an address apart into host, port and what comes after them, or raise NoAnswer."""
     try:
         parts = urlsplit(url)
-        port = parts.port or 443
+        port = parts.port or (80 if parts.scheme == "http" else 443)
     except ValueError as error:
         raise NoAnswer("The address cannot be read.", permanent=True) from error
-    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or parts.fragment:
+    is_taken = parts.scheme == "https" or (in_clear and parts.scheme == "http")
+    if not is_taken or not parts.hostname or "@" in parts.netloc or parts.fragment:
         raise NoAnswer("The address wants the form https://HOST/PATH.", permanent=True)
     return parts.hostname, port, (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
-class _Line(http.client.HTTPSConnection):
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if settings.OUTBOUND_IDENTITY:
+        context.load_cert_chain(settings.OUTBOUND_IDENTITY)
+    return context
+
+
+class _Line(http.client.HTTPConnection):
     """A connection to the address that was judged; it is cut when patience ends."""
 
-    def __init__(self, host: str, address: str, port: int, seconds: float) -> None:
-        self._tls = ssl.create_default_context()
-        if settings.OUTBOUND_IDENTITY:
-            self._tls.load_cert_chain(settings.OUTBOUND_IDENTITY)
-        super().__init__(host, port, timeout=seconds, context=self._tls)
-        self._address, self._seconds = address, seconds
+    def __init__(
+        self, host: str, address: str, port: int, seconds: float, tls: ssl.SSLContext | None
+    ) -> None:
+        super().__init__(host, port, timeout=seconds)
+        self.default_port = 443 if tls else 80  # which the Host header does not name
+        self._address, self._seconds, self._tls = address, seconds, tls
         self._patience: Timer | None = None
         self.is_cut = False
 
     def connect(self) -> None:
-        plain = socket.create_connection((self._address, self.port), self._seconds)
-        self.sock = self._tls.wrap_socket(
-            plain, server_hostname=self.host, do_handshake_on_connect=False
-        )
+        self.sock = socket.create_connection((self._address, self.port), self._seconds)
+        if self._tls:
+            self.sock = self._tls.wrap_socket(
+                self.sock, server_hostname=self.host, do_handshake_on_connect=False
+            )
         # Every wait of a socket ends after a while, but drop by drop a server could go on for ever.
         self._patience = Timer(self._seconds, self._cut, [self.sock])
         self._patience.start()
-        self.sock.do_handshake()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
 
     def _cut(self, sock: socket.socket) -> None:
         self.is_cut = True

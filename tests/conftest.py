@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from compliance import documents
 from compliance.audit import signing
 from compliance.audit.context import acting
 from compliance.roles import User
+from tests.servers import certificate
 from tests.stage import Stage
 
 # Properties: a few examples while one works, many where everything is to be shown. The same ones
@@ -210,6 +212,24 @@ def db(
 @pytest.fixture
 def transactional_db(transactional_db: None, log_key: Path) -> None:
     """The same, in which a test sees what a commit does."""
+
+
+@pytest.fixture
+def loopback(settings: Any) -> None:
+    """The house means to call its own machine, where servers of others are played."""
+    settings.OUTBOUND_NETWORKS = [ip_network("127.0.0.0/8")]
+
+
+@pytest.fixture(scope="session")
+def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The key and certificate of an agency's server."""
+    return certificate(tmp_path_factory.mktemp("tls"), "intake.agency.example.org")
+
+
+@pytest.fixture
+def trusted(pem: Path, loopback: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The house trusts who signed that certificate."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
 
 
 class Seat:

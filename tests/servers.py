@@ -8,6 +8,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
-Talk = Callable[[ssl.SSLSocket], None]
+Talk = Callable[[Any], None]  # of a socket
 
 
 def certificate(folder: Path, name: str, *, loopback: bool = True) -> Path:
@@ -50,17 +51,27 @@ def certificate(folder: Path, name: str, *, loopback: bool = True) -> Path:
     return path
 
 
-@contextmanager
-def serving(talk: Talk, pem: Path, *, asks_for: Path | None = None) -> Iterator[str]:
-    """Serve one TLS connection after another with `talk`; yield the address.
+def _wrapped(plain: socket.socket, context: ssl.SSLContext | None) -> socket.socket:
+    return context.wrap_socket(plain, server_side=True) if context else plain
 
-    With `asks_for` the server wants a client's certificate, signed by the one in that file.
-    """
+
+def _tls(pem: Path, asks_for: Path | None) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     if asks_for is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(asks_for)
+    return context
+
+
+@contextmanager
+def serving(talk: Talk, pem: Path | None = None, *, asks_for: Path | None = None) -> Iterator[str]:
+    """Serve one connection after another with `talk`; yield the address.
+
+    Without `pem` the server speaks in clear. With `asks_for` it wants a client's certificate,
+    signed by the one in that file.
+    """
+    context = _tls(pem, asks_for) if pem else None
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -69,13 +80,13 @@ def serving(talk: Talk, pem: Path, *, asks_for: Path | None = None) -> Iterator[
                 plain, _ = listening.accept()
             except OSError:
                 return
-            with plain, suppress(OSError), context.wrap_socket(plain, server_side=True) as line:
+            with plain, suppress(OSError), _wrapped(plain, context) as line:
                 talk(line)
 
     thread = Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield f"https://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http{'s' if pem else ''}://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         listening.shutdown(socket.SHUT_RDWR)
         listening.close()

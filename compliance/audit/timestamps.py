@@ -13,7 +13,7 @@ from cryptography import x509
 from django.conf import settings
 from django.db import models
 
-from compliance.audit import outside
+from compliance import outbound
 from compliance.audit.checkpoints import AuditCheckpoint
 from compliance.errors import Refused
 
@@ -44,21 +44,20 @@ def last() -> AuditTimestamp | None:
 
 
 def ask(signed: AuditCheckpoint) -> AuditTimestamp:
-    """Have a state stamped; the caller saves what comes back. Raises Unstamped or OSError."""
+    """Have a state stamped; the caller saves what comes back. Raises Unstamped or NoAnswer."""
     library: Any = import_module(PACKAGE)
     note = signed.note.encode()
     request = library.TimestampRequestBuilder().data(note).build()
-    status, told = outside.post(
-        settings.TIMESTAMP_URL, request.as_bytes(), "application/timestamp-query"
-    )
-    if status != 200:
-        raise Unstamped(f"The time-stamping authority answered {status}.")
+    kind = {"Content-Type": "application/timestamp-query"}
+    said = outbound.post(settings.TIMESTAMP_URL, request.as_bytes(), kind, in_clear=True)
+    if said.status != 200:
+        raise Unstamped(f"The time-stamping authority answered {said.status}.")
     try:
-        answer = library.decode_timestamp_response(told)
+        answer = library.decode_timestamp_response(said.body)
         _trusting(library.VerifierBuilder.from_request(request)).verify_message(answer, note)
     except (ValueError, library.VerificationError) as error:
         raise Unstamped from error
-    return AuditTimestamp(checkpoint=signed, token=told, stamped_at=answer.tst_info.gen_time)
+    return AuditTimestamp(checkpoint=signed, token=said.body, stamped_at=answer.tst_info.gen_time)
 
 
 def fault(stamp: AuditTimestamp) -> str | None:

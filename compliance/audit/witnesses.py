@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from compliance.audit import notes, outside
+from compliance import outbound
+from compliance.audit import notes
 from compliance.errors import Refused, Tampered
 
+PATIENCE = 5.0  # seconds: a witness that is slow is asked again, and others wait
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,18})\n")
 Prove = Callable[[int, int], Sequence[bytes]]
 
@@ -52,7 +54,7 @@ def ask(witness: Witness, note: str, size: int, *, seen: int, prove: Prove) -> s
     """Return the line in which the witness cosigns the `note` of a state of `size` entries.
 
     `seen` is the size it cosigned last as far as we know, 0 if none. Raises Tampered if it saw
-    another log of this name, Unwilling if it refuses for any other reason, OSError if it is away.
+    another log of this name, Unwilling if it refuses for any other reason, NoAnswer if it is away.
     """
     status, told = _submit(witness, note, size, seen, prove)
     if (known := _size(status, told)) not in (None, seen):  # it says what it saw: ask from there
@@ -83,5 +85,6 @@ def _submit(witness: Witness, note: str, size: int, seen: int, prove: Prove) -> 
     steps = [base64.b64encode(step).decode() for step in proof]
     body = "\n".join([f"old {seen}", *steps, "", note])
     where = f"{witness.url.rstrip('/')}/add-checkpoint"
-    status, told = outside.post(where, body.encode(), "text/plain; charset=utf-8")
-    return status, told.decode(errors="replace")
+    kind = {"Content-Type": "text/plain; charset=utf-8"}
+    answer = outbound.post(where, body.encode(), kind, seconds=PATIENCE, in_clear=True)
+    return answer.status, answer.body.decode(errors="replace")

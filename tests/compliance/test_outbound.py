@@ -4,7 +4,6 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,7 @@ from tests.servers import Talk, certificate, hear, say, serving
 QUICK, PATIENT = 0.3, 5.0  # seconds
 
 
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The key and certificate of an agency's server."""
-    return certificate(tmp_path_factory.mktemp("tls"), "intake.agency.example.org")
-
-
-@pytest.fixture(autouse=True)
-def trusted(pem: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """The house trusts who signed that certificate, and means to call its own machine."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    settings.OUTBOUND_NETWORKS = [ip_network("127.0.0.0/8")]
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 def answers(talk: Talk, pem: Path, seconds: float = PATIENT, body: Any = b"sealed") -> Any:
@@ -65,6 +54,21 @@ class TestPost:
         with serving(talk, pem) as url:
             outbound.post(url, b"", {})
         assert heard[0][0] == "POST / HTTP/1.1"
+
+    def test_goes_in_clear_where_that_is_said(self, pem: Path) -> None:
+        heard: list[bytes] = []
+
+        def talk(line: socket.socket) -> None:
+            heard.append(line.recv(1000))
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstamp")
+
+        with serving(talk) as url:
+            assert url.startswith("http://")
+            with pytest.raises(NoAnswer, match="wants the form https://"):
+                outbound.post(url, b"", {})
+            assert outbound.post(url, b"", {}, in_clear=True).body == b"stamp"
+        (request,) = heard
+        assert request.startswith(b"POST / HTTP/1.1\r\n")
 
     def test_returns_a_refusal_too(self, pem: Path) -> None:
         def talk(line: ssl.SSLSocket) -> None:
@@ -115,6 +119,19 @@ class TestPost:
             settings.OUTBOUND_IDENTITY = str(ours)
             assert outbound.post(url, b"", {}).status == 200
         assert heard[-1]["subject"] == ((("commonName", "dutyline.example.org"),),)
+
+
+class TestParsed:
+    @pytest.mark.parametrize(
+        ("url", "parts"),
+        [
+            ("https://a.example.org", ("a.example.org", 443, "/")),
+            ("https://A.example.org:444/in?box=1", ("a.example.org", 444, "/in?box=1")),
+            ("http://[2001:db8::1]/", ("2001:db8::1", 80, "/")),
+        ],
+    )
+    def test_tells_host_port_and_what_comes_after(self, url: str, parts: object) -> None:
+        assert outbound.parsed(url, in_clear=True) == parts
 
 
 class TestRefusal:

@@ -25,7 +25,7 @@ def certified(tmp_path_factory):
 
 
 @pytest.fixture
-def authority(certified, settings, monkeypatch):
+def authority(certified, settings, monkeypatch, loopback):
     """An authority that the settings name and trust."""
     monkeypatch.setattr(certified, "status", 200)
     settings.TIMESTAMP_ROOTS = str(certified.roots)

@@ -5,26 +5,14 @@ import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from referrals.channels import DeliveryFailed, Parcel
+from referrals.channels import DeliveryFailed
 from referrals.channels.file_drop import FileDrop
+from tests.referrals.channels.parcel import BYTES, DIGEST, PARCEL
 
-BYTES = b"a sealed bundle" * 1000
-DIGEST = sha256(BYTES).hexdigest()
-PARCEL = Parcel(
-    key=f"0f0f:{DIGEST}",
-    number="R-7K3M-9QXT",
-    authority="bka",
-    environment="test",
-    size=len(BYTES),
-    sha256=DIGEST,
-    objects=(),
-    read=lambda: iter([BYTES[:7], BYTES[7:]]),
-)
 NAME = f"R-7K3M-9QXT-{DIGEST[:16]}.zip"
 
 

@@ -4,43 +4,20 @@ import base64
 import json
 import ssl
 from hashlib import sha256
-from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from referrals.channels import Confirmation, DeliveryFailed, Parcel
+from referrals.channels import Confirmation, DeliveryFailed
 from referrals.channels.https import Https
-from tests.servers import certificate, hear, say, serving
+from tests.referrals.channels.parcel import BYTES, DIGEST, PARCEL
+from tests.servers import hear, say, serving
 
-BYTES = b"a sealed bundle" * 1000
-DIGEST = sha256(BYTES).hexdigest()
 KEY = Ed25519PrivateKey.generate()
-PARCEL = Parcel(
-    key=f"0f0f:{DIGEST}",
-    number="R-7K3M-9QXT",
-    authority="bka",
-    environment="test",
-    size=len(BYTES),
-    sha256=DIGEST,
-    objects=(),
-    read=lambda: iter([BYTES[:7], BYTES[7:]]),
-)
 
 
-@pytest.fixture(scope="module")
-def pem(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The key and certificate of an agency's server."""
-    return certificate(tmp_path_factory.mktemp("tls"), "intake.agency.example.org")
-
-
-@pytest.fixture(autouse=True)
-def trusted(pem: Path, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """The house trusts who signed that certificate, and means to call its own machine."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(pem))
-    settings.OUTBOUND_NETWORKS = [ip_network("127.0.0.0/8")]
+pytestmark = pytest.mark.usefixtures("trusted")
 
 
 class Agency:

@@ -14,17 +14,7 @@ from django.core.files.storage import default_storage
 
 from referrals.channels import DeliveryFailed, Parcel
 from referrals.channels.mail import Mail
-
-PARCEL = Parcel(
-    key="0f0f:00",
-    number="R-7K3M-9QXT",
-    authority="bka",
-    environment="test",
-    size=1000,
-    sha256="00" * 32,
-    objects=(),
-    read=lambda: iter(()),
-)
+from tests.referrals.channels.parcel import PARCEL
 
 
 @contextmanager
