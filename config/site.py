@@ -18,6 +18,7 @@ from compliance import determinations, facts, findings, lifecycle, releases, req
 from compliance.models import (
     ConflictDecision,
     Determination,
+    Erasure,
     Finding,
     Obligation,
     ProviderProfile,
@@ -117,6 +118,7 @@ class DeskSite(AdminSite):
                 "models": [known[name] for name in names if name in known],
             }
             for group, names in GROUPS.items()
+            if known.keys() & set(names)
         ]
 
 
@@ -269,6 +271,7 @@ def _to_approve(user: User) -> Pile:
             "The law: {0}",
         ),
         (Shredding.objects.filter(state="proposed"), "proposed", "Shredding {0}"),
+        (Erasure.objects.filter(state=Erasure.State.ASKED), "asked", "The {0}"),
         (Agency.objects.filter(**added), "added", "Agency {0.name}"),
         (AgencyKey.objects.filter(**added).select_related("agency"), "added", "Key of {0.agency}"),
         (
@@ -287,7 +290,7 @@ def _to_approve(user: User) -> Pile:
     total = sum(waiting.order_by()[: COUNTED + 1].count() for waiting, *_ in kinds)
     return Pile(
         "For a second person's approval",
-        "No profile, change of the law, agency, key or client waits for a second person.",
+        "Nothing that one person put on record waits for a second one.",
         total,
         oldest[:SHOWN],
     )

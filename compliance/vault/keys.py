@@ -187,10 +187,14 @@ def destroy(kek: Kek) -> None:
     providers.named(kek.provider).destroy(kek.key_id)
 
 
+@transaction.atomic
 def _make(kind: str, period: str, generation: int) -> Kek:
     key_id = period if generation == 1 else f"{period}-{generation}"
     providers.named(kind).make(key_id)
-    kek, _ = Kek.objects.get_or_create(provider=kind, key_id=key_id, defaults={"period": period})
+    known = {"provider": kind, "key_id": key_id}
+    kek, is_new = Kek.objects.get_or_create(**known, defaults={"period": period})
+    if is_new:
+        audit.record("kek.made", kek, by=None)
     return kek
 
 

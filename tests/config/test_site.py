@@ -15,12 +15,14 @@ from django.utils import timezone
 from compliance import (
     conflicts,
     determinations,
+    erasures,
     facts,
     findings,
     jurisdictions,
     preservation,
     releases,
 )
+from compliance.audit.entries import AuditEntry
 from compliance.determinations import Determination, Obligation
 from compliance.evidence import Item
 from compliance.findings import Finding
@@ -28,7 +30,7 @@ from compliance.lifecycle import Work
 from compliance.roles import Permission, Role, User
 from compliance.vault import age
 from config import piles, site
-from referrals import agencies, clients, processes, receipts
+from referrals import agencies, clients, processes, receipts, routes
 from referrals.agencies import Agency
 from referrals.clients import LiaisonClient
 from referrals.docket import Referral
@@ -267,12 +269,19 @@ class TestWhatWaits:
             added, client_id="lee", public_key=liaison_key.as_dict(private=False),
             scopes=["referrals:read"], expires_at=later, by=cleo,
         )  # fmt: skip
+        routes.add(added, way="mail", address="desk@agency.example.org", by=cleo)
+        asked = erasures.ask(
+            [AuditEntry.objects.filter(event="user.created")[0].pk],
+            ticket="T-1", because="A person asked.", by=cleo,
+        )  # fmt: skip
         made = facts.record_profile({"provider.size": "large"}, by=carla)
         waits = front()["For a second person's approval"]
         assert waits == [
             ("Agency Sample desk", "put on record by cleo"),
             ("Key of bka", "put on record by cleo"),
             ("Client lee of bka", "put on record by cleo"),
+            ("Route mail to bka", "put on record by cleo"),
+            (f"The {asked}", "put on record by cleo"),
             (f"The {made}", "put on record by you; a second person decides"),
         ]
 
@@ -313,11 +322,15 @@ class TestWhatWaits:
         browser = sits(carla).browser
         for _ in range(9):
             record()
-        with django_assert_max_num_queries(49):
+        with django_assert_max_num_queries(51):
             browser.get("/admin/")
 
 
 class TestRegisters:
+    def test_name_no_group_that_has_nothing_for_the_person(self, sits: Sits, cleo: User) -> None:
+        groups = sits(cleo).browser.get("/admin/").context["app_list"]
+        assert [group["name"] for group in groups] == ["Agencies", "The law", "House"]
+
     def test_are_all_in_a_group_under_the_names_that_people_use(
         self, sits: Sits, carla: User
     ) -> None:

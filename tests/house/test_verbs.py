@@ -519,6 +519,8 @@ class TestVerb:
     ) -> None:
         make_ready, event, who = VERB[verb]
         actor = who if ":" in who else f"user:{request.getfixturevalue(who).pk}"
+        with acting("command:keygen"):
+            keys.current()  # as a house has it before its first exhibit
         act = make_ready(request.getfixturevalue)
         before = set(AuditEntry.objects.values_list("pk", flat=True))
         act()
