@@ -19,6 +19,7 @@ from compliance.lifecycle import stamped
 from compliance.roles import Permission, User
 from referrals.clients import LiaisonClient, Scope
 from referrals.docket import Referral
+from referrals.processes import LegalProcess
 
 TEXT_LIMIT = 2_000
 REFERENCE_LIMIT = 100
@@ -42,17 +43,8 @@ class Asks(models.TextChoices):
     PRESERVATION = "preservation", "that what is held be kept"
 
 
-class Process(models.TextChoices):
-    """The legal process behind a request."""
-
-    CONSENT = "consent", "consent"
-    EMERGENCY = "emergency", "emergency"
-    SUBPOENA = "subpoena", "subpoena"
-    ORDER_2703D = "order_2703d", "order under 18 USC 2703(d)"
-    SEARCH_WARRANT = "search_warrant", "search warrant"
-    EPOC = "epoc", "European Production Order"
-    MLAT = "mlat", "mutual legal assistance"
-    PRESERVATION_LETTER = "preservation_letter", "preservation letter"
+# What was served to get something, and the letter that asks to keep it only.
+PROCESSES = [*LegalProcess.Kind.choices, ("preservation_letter", "preservation letter")]
 
 
 class State(models.TextChoices):
@@ -82,7 +74,7 @@ class InformationRequest(models.Model):
     version = models.PositiveIntegerField(default=1)
     asks = models.CharField(max_length=20, choices=Asks)
     classes = models.JSONField(default=list, help_text="Classes of data that are asked for.")
-    legal_process = models.CharField(max_length=20, choices=Process)
+    legal_process = models.CharField(max_length=20, choices=PROCESSES)
     process_reference = models.CharField(max_length=REFERENCE_LIMIT)
     text = models.TextField(blank=True)
     received_at = models.DateTimeField(default=timezone.now)
@@ -123,7 +115,7 @@ def receive(
     `version` is the referral's that the agency read. Raises NotPermitted, Malformed, or Stale.
     """
     _require(referral, by)
-    if asks not in Asks or legal_process not in Process:
+    if asks not in Asks or legal_process not in dict(PROCESSES):
         raise Malformed("Name what is asked for and the legal process, each from its list.")
     if not 0 < len(process_reference.strip()) <= REFERENCE_LIMIT:
         raise Malformed(f"process_reference wants 1 to {REFERENCE_LIMIT} characters.")

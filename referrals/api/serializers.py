@@ -10,7 +10,7 @@ from compliance import determinations, overturnings
 from referrals import filings, retractions
 from referrals.api.authentication import address
 from referrals.docket import FilingType, Referral, State
-from referrals.inquiries import REFERENCE_LIMIT, TEXT_LIMIT, Asks, Process
+from referrals.inquiries import PROCESSES, REFERENCE_LIMIT, TEXT_LIMIT, Asks
 from referrals.inquiries import State as Stage
 
 VISIBLE = [State.DELIVERED, State.ACKNOWLEDGED, State.CLOSED]
@@ -182,7 +182,7 @@ class AskingSerializer(serializers.Serializer[Any]):
         default=list,
         help_text="For data: one or more of the classes that the referral withholds.",
     )
-    legal_process = serializers.ChoiceField(Process.choices)
+    legal_process = serializers.ChoiceField(PROCESSES)
     process_reference = serializers.CharField(
         max_length=REFERENCE_LIMIT, help_text="The number of the order or letter."
     )
@@ -206,7 +206,7 @@ class InformationRequestSerializer(serializers.Serializer[Any]):
     state = serializers.ChoiceField(Stage.choices)
     asks = serializers.ChoiceField(Asks.choices)
     classes = serializers.ListField(child=serializers.CharField())
-    legal_process = serializers.ChoiceField(Process.choices)
+    legal_process = serializers.ChoiceField(PROCESSES)
     process_reference = serializers.CharField()
     text = serializers.CharField()
     received_at = serializers.DateTimeField()

@@ -64,12 +64,12 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("consent", "consent"),
-                            ("emergency", "emergency"),
+                            ("emergency", "emergency request"),
                             ("subpoena", "subpoena"),
-                            ("order_2703d", "order under 18 USC 2703(d)"),
+                            ("order_2703d", "order under 18 U.S.C. 2703(d)"),
                             ("search_warrant", "search warrant"),
-                            ("epoc", "European Production Order"),
-                            ("mlat", "mutual legal assistance"),
+                            ("epoc", "European Production Order Certificate"),
+                            ("mlat", "request for mutual legal assistance"),
                             ("preservation_letter", "preservation letter"),
                         ],
                         max_length=20,
