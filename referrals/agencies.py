@@ -29,18 +29,12 @@ class State(models.TextChoices):
     REVOKED = "revoked"
 
 
-class Agency(models.Model):
-    """One authority of the rulebooks, enrolled by one person and approved by another."""
+class Admitted(models.Model):
+    """What one person adds and another approves, and what is revoked with a reason."""
 
     State = State
     MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    authority = models.CharField(max_length=40)
-    name = models.CharField(max_length=200)
-    environment = models.CharField(
-        max_length=12, choices=[("test", "test"), ("production", "production")]
-    )
     state = models.CharField(max_length=12, choices=State, default=State.ADDED)
     version = models.PositiveIntegerField(default=1)
     added_at = models.DateTimeField(default=timezone.now)
@@ -52,7 +46,26 @@ class Agency(models.Model):
     revoked_because = models.TextField(blank=True)
 
     class Meta:
+        abstract = True
         default_permissions = ["view"]
+        constraints = [
+            stamped("%(class)s", State.APPROVED),
+            stamped("%(class)s", State.REVOKED),
+            by_a_second_person("%(class)s", "approved", "added"),
+        ]
+
+
+class Agency(Admitted):
+    """One authority of the rulebooks, enrolled by one person and approved by another."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    authority = models.CharField(max_length=40)
+    name = models.CharField(max_length=200)
+    environment = models.CharField(
+        max_length=12, choices=[("test", "test"), ("production", "production")]
+    )
+
+    class Meta(Admitted.Meta):
         verbose_name_plural = "agencies"
         ordering = ["authority"]
         constraints = [
@@ -61,44 +74,24 @@ class Agency(models.Model):
                 fields=["authority"],
                 condition=~models.Q(state=State.REVOKED),
             ),
-            stamped("agency", State.APPROVED),
-            stamped("agency", State.REVOKED),
-            by_a_second_person("agency", "approved", "added"),
+            *Admitted.Meta.constraints,
         ]
 
     def __str__(self) -> str:
         return self.authority
 
 
-class AgencyKey(models.Model):
+class AgencyKey(Admitted):
     """An age public key of an agency; its fingerprint is read back before it counts."""
-
-    State = State
-    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="keys")
     recipient = models.TextField()
     fingerprint = models.CharField(max_length=64, unique=True)
     expires_at = models.DateTimeField()
-    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
-    version = models.PositiveIntegerField(default=1)
-    added_at = models.DateTimeField(default=timezone.now)
-    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    approved_at = models.DateTimeField(null=True)
-    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_at = models.DateTimeField(null=True)
-    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_because = models.TextField(blank=True)
 
-    class Meta:
-        default_permissions = ["view"]
+    class Meta(Admitted.Meta):
         ordering = ["-added_at"]
-        constraints = [
-            stamped("agencykey", State.APPROVED),
-            stamped("agencykey", State.REVOKED),
-            by_a_second_person("agencykey", "approved", "added"),
-        ]
 
     def __str__(self) -> str:
         return f"key {self.fingerprint[:16]}"

@@ -15,10 +15,9 @@ from joserfc.jwk import OKPKey
 
 from compliance import audit, lifecycle, roles
 from compliance.errors import Malformed
-from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
 from referrals import agencies
-from referrals.agencies import Agency, State
+from referrals.agencies import Admitted, Agency, State
 
 TOKEN_LIFE = timedelta(minutes=5)
 REPLY_LIFE = timedelta(days=7)
@@ -35,11 +34,8 @@ class Scope(models.TextChoices):
     REQUEST = "referrals:request"
 
 
-class LiaisonClient(models.Model):
+class LiaisonClient(Admitted):
     """One program of one agency, known by its Ed25519 public key."""
-
-    State = State
-    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
 
     client_id = models.CharField(max_length=40, unique=True)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="clients")
@@ -47,23 +43,6 @@ class LiaisonClient(models.Model):
     scopes = models.JSONField()
     networks = models.JSONField(default=list)
     expires_at = models.DateTimeField()
-    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
-    version = models.PositiveIntegerField(default=1)
-    added_at = models.DateTimeField(default=timezone.now)
-    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    approved_at = models.DateTimeField(null=True)
-    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_at = models.DateTimeField(null=True)
-    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_because = models.TextField(blank=True)
-
-    class Meta:
-        default_permissions = ["view"]
-        constraints = [
-            stamped("liaisonclient", State.APPROVED),
-            stamped("liaisonclient", State.REVOKED),
-            by_a_second_person("liaisonclient", "approved", "added"),
-        ]
 
     def __str__(self) -> str:
         return self.client_id

@@ -10,13 +10,11 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import models, transaction
-from django.utils import timezone
 
 from compliance import audit, lifecycle, outbound, roles
 from compliance.errors import Malformed
-from compliance.lifecycle import by_a_second_person, stamped
 from compliance.roles import Permission, User
-from referrals.agencies import Agency, State, require_second
+from referrals.agencies import Admitted, Agency, State, require_second
 from referrals.channels import Channel
 from referrals.channels.file_drop import FileDrop
 from referrals.channels.https import Https
@@ -34,29 +32,16 @@ class Way(models.TextChoices):
     MAIL = "mail", "collected at the liaison API, with a notice by mail"
 
 
-class Route(models.Model):
+class Route(Admitted):
     """One address of an agency, added by one person and approved by another."""
-
-    State = State
-    MOVES = {State.ADDED: (State.APPROVED, State.REVOKED), State.APPROVED: (State.REVOKED,)}
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     agency = models.ForeignKey(Agency, models.PROTECT, related_name="routes")
     way = models.CharField(max_length=12, choices=Way)
     address = models.CharField(max_length=500)
     environment = models.CharField(max_length=12)
-    state = models.CharField(max_length=12, choices=State, default=State.ADDED)
-    version = models.PositiveIntegerField(default=1)
-    added_at = models.DateTimeField(default=timezone.now)
-    added_by = models.ForeignKey(User, models.PROTECT, related_name="+")
-    approved_at = models.DateTimeField(null=True)
-    approved_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_at = models.DateTimeField(null=True)
-    revoked_by = models.ForeignKey(User, models.PROTECT, null=True, related_name="+")
-    revoked_because = models.TextField(blank=True)
 
-    class Meta:
-        default_permissions = ["view"]
+    class Meta(Admitted.Meta):
         ordering = ["-added_at"]
         constraints = [
             models.UniqueConstraint(
@@ -64,9 +49,7 @@ class Route(models.Model):
                 fields=["agency"],
                 condition=models.Q(state=State.APPROVED),
             ),
-            stamped("route", State.APPROVED),
-            stamped("route", State.REVOKED),
-            by_a_second_person("route", "approved", "added"),
+            *Admitted.Meta.constraints,
         ]
 
     def __str__(self) -> str:
