@@ -96,6 +96,14 @@ def _described(
     )
 
 
+# What every change of state wants, and how it may be refused.
+CHANGE = [
+    IF_MATCH,
+    IDEMPOTENCY_KEY,
+    reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
+]
+CHANGE_REFUSED = (400, 404, 409, 412, 413, 415, 422, 428)
+
 LIST = _described(
     "list_referrals",
     {200: PageOfReferrals},
@@ -132,38 +140,16 @@ BUNDLE = _described(
 ACKNOWLEDGE = _described(
     "acknowledge_referral",
     {200: AcknowledgedSerializer},
-    400,
-    404,
-    409,
-    412,
-    413,
-    415,
-    422,
-    428,
-    parameters=[
-        IF_MATCH,
-        IDEMPOTENCY_KEY,
-        reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
-    ],
+    *CHANGE_REFUSED,
+    parameters=CHANGE,
     request=AcknowledgementSerializer,
 )
 ASKED = _described("list_information_requests", {200: InformationRequests}, 404, parameters=[])
 ASK = _described(
     "request_information",
     {200: InformationRequestSerializer, (403, MEDIA_TYPE): TaskingSerializer},
-    400,
-    404,
-    409,
-    412,
-    413,
-    415,
-    422,
-    428,
-    parameters=[
-        IF_MATCH,
-        IDEMPOTENCY_KEY,
-        reply_header("Idempotent-Replayed", "true if this is the answer of before.", "200"),
-    ],
+    *CHANGE_REFUSED,
+    parameters=CHANGE,
     request=AskingSerializer,
 )
 RECEIPT = _described("read_receipt", {200: ReceiptSerializer}, 404, 409, parameters=[])

@@ -21,18 +21,10 @@ from compliance.audit import checkpoints, entries, notes, signing, tree
 from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Tampered
+from tests.forger import cut_to, entry_at, rebuild_tree, sql
 
 ROOT = Path(__file__).resolve().parents[3]
 TABLES = ("auditentry", "auditoutbox", "auditleaf", "audittile", "auditcheckpoint")
-
-
-def sql(statement, *values):
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
-def entry_at(idx):
-    return AuditLeaf.objects.get(idx=idx).entry_id
 
 
 @pytest.fixture
@@ -93,26 +85,12 @@ def edit_tile():
 def edit_and_rebuild():
     """Change an entry, and all leaves and tiles with it, as a careful forger would."""
     edit("event = 'finding.dismissed'")()
-    sql("DELETE FROM compliance_audittile")
-    for leaf in AuditLeaf.objects.order_by("idx"):
-        data = tree.leaf_hash(entries.public_data(AuditEntry.objects.get(pk=leaf.entry_id)))
-        sql("UPDATE compliance_auditleaf SET hash = %s WHERE idx = %s", data, leaf.idx)
-    leaves = [bytes(leaf.hash) for leaf in AuditLeaf.objects.order_by("idx")]
-    for (level, n), data in tree.append(0, leaves, dict).items():
-        sql("INSERT INTO compliance_audittile (level, n, data) VALUES (%s, %s, %s)", level, n, data)
+    rebuild_tree()
 
 
 def truncate():
     """Cut the last five entries off, with all that speaks of them in the database."""
-    pks = list(AuditLeaf.objects.filter(idx__gte=16).values_list("entry_id", flat=True))
-    sql("DELETE FROM compliance_auditleaf WHERE idx >= 16")
-    for pk in pks:
-        sql("DELETE FROM compliance_auditentry WHERE id = %s", pk)
-    sql("DELETE FROM compliance_auditcheckpoint WHERE size > 16")
-    sql("DELETE FROM compliance_audittile")
-    leaves = [bytes(leaf.hash) for leaf in AuditLeaf.objects.order_by("idx")]
-    for (level, n), data in tree.append(0, leaves, dict).items():
-        sql("INSERT INTO compliance_audittile (level, n, data) VALUES (%s, %s, %s)", level, n, data)
+    cut_to(16)
 
 
 ROWS = {

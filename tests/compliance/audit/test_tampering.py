@@ -6,46 +6,16 @@ One test per row of the matrix in the design. The triggers are dropped first, as
 from pathlib import Path
 
 import pytest
-from django.db import connection
 
 from compliance import audit
 from compliance.audit import checkpoints, entries, notes, signing, tree, verification
-from compliance.audit.checkpoints import AuditCheckpoint, AuditLeaf, AuditTile
+from compliance.audit.checkpoints import AuditCheckpoint, AuditTile
 from compliance.audit.context import acting
 from compliance.audit.entries import AuditEntry
 from compliance.errors import Tampered
+from tests.forger import cut_to, entry_at, rebuild_tree, sql
 
 pytestmark = pytest.mark.usefixtures("unguarded")
-
-
-def sql(statement, *values):
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-
-
-def entry_at(idx):
-    return AuditLeaf.objects.get(idx=idx).entry_id
-
-
-def rebuild_tree():
-    """Make all leaves and tiles from the entries as they are now, as a careful forger would."""
-    sql("DELETE FROM compliance_audittile")
-    for leaf in AuditLeaf.objects.order_by("idx"):
-        data = tree.leaf_hash(entries.public_data(AuditEntry.objects.get(pk=leaf.entry_id)))
-        sql("UPDATE compliance_auditleaf SET hash = %s WHERE idx = %s", data, leaf.idx)
-    leaves = [bytes(leaf.hash) for leaf in AuditLeaf.objects.order_by("idx")]
-    for (level, n), data in tree.append(0, leaves, dict).items():
-        AuditTile.objects.create(level=level, n=n, data=data)
-
-
-def cut_to(size):
-    """Shorten the log to an older signed state, leaving nothing behind."""
-    pks = list(AuditLeaf.objects.filter(idx__gte=size).values_list("entry_id", flat=True))
-    sql("DELETE FROM compliance_auditleaf WHERE idx >= %s", size)
-    for pk in pks:
-        sql("DELETE FROM compliance_auditentry WHERE id = %s", pk)
-    sql("DELETE FROM compliance_auditcheckpoint WHERE size > %s", size)
-    rebuild_tree()
 
 
 @pytest.fixture
