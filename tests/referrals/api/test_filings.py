@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from compliance.audit import checkpoints
 from compliance.roles import User
 from compliance.vault import age
 from referrals import bundles, delivery, retractions
@@ -80,6 +81,6 @@ class TestRetraction:
     def test_has_its_delivery_in_the_log(
         self, program: Any, taken_back: Referral, identity: age.Identity
     ) -> None:
-        bundles.checkpoints.seal_due()
+        checkpoints.seal_due()
         told = program.get(f"{LIST}/{taken_back.pk}/receipt").json()
         assert "referral.delivered" in told["entry"]
