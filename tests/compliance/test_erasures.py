@@ -6,6 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from compliance import audit, erasures, preservation
 from compliance.audit import checkpoints, verification
@@ -15,6 +16,7 @@ from compliance.erasures import Erasure, Held
 from compliance.errors import Malformed, NotPermitted, SamePerson, WrongState
 from compliance.findings import Finding
 from compliance.roles import User
+from compliance.vault.uploads import Unclaimed
 
 BLANK = ", ".join(f"{name} = NULL" for name in (*log.PRIVATE, "salt"))
 WHY: dict[str, Any] = {"ticket": "T-17", "because": "A person asked."}
@@ -72,6 +74,15 @@ class TestHold:
                 erasures.ask([entry.pk], **WHY, by=cleo)
         of_a_person = AuditEntry.objects.filter(event="user.created")[0]
         assert erasures.ask([of_a_person.pk], **WHY, by=cleo)
+
+    def test_reaches_no_further_than_what_is_still_there(
+        self, signed: Any, cleo: User, worker: None
+    ) -> None:
+        preservation.place(signed)
+        left = Unclaimed.objects.create(name="x", until=timezone.now())
+        entry = audit.record("upload.swept", left, by=None)
+        left.delete()
+        assert erasures.ask([entry.pk], **WHY, by=cleo).entries == [entry.pk]
 
     def test_that_begins_later_keeps_the_approved_waiting(
         self, approved: Erasure, entry: AuditEntry, monkeypatch: pytest.MonkeyPatch

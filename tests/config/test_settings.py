@@ -70,6 +70,10 @@ class TestProduction:
             ({"DUTYLINE_SECRET_KEY": "x" * 49}, "wants 50 characters or more in production"),
             ({"DUTYLINE_WITNESSES": "w+1+A= http://w"}, "wants https:// in production"),
             (
+                {"DUTYLINE_MAIL_URL": "smtp://mx.example.org"},
+                r"wants smtps or smtp\+starttls in production",
+            ),
+            (
                 {"DUTYLINE_LOG_ORIGIN": "localhost/log"},
                 "wants the log's lasting name in production",
             ),

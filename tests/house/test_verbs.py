@@ -9,12 +9,14 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from joserfc.jwk import OKPKey
 from test_rules_of_the_house import VERBS
 from test_traces import is_bare
 
 from compliance import (
+    audit,
     conflicts,
     determinations,
     drafts,
@@ -130,7 +132,9 @@ def _overturned(get: Get) -> Overturning:
 def _tell(get: Get) -> Act:
     signed = get("signed")
     signed.result["silence"] = []
-    signed.save(update_fields=["result"])
+    with transaction.atomic(), acting("command:tests"):
+        signed.save(update_fields=["result"])
+        audit.record("determination.changed", signed, by=None)
     return partial(overturnings.tell, _overturned(get), because="By mail.", by=get("ben"))
 
 

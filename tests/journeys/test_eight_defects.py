@@ -98,15 +98,17 @@ def test_the_same_account_is_reported_as_often_as_there_is_something_new(
 
 
 def test_an_item_counts_as_viewed_only_by_whom_opened_it(
-    entered: Referral, item: Item, identity: age.Identity, ben: User
+    item: Item, unseen: Item, entered: Referral, identity: age.Identity, ben: User
 ) -> None:
-    def told() -> dict[str, Any]:
-        (said,) = manifest(sealed_bytes(bundles.prepare(entered)), identity)["items"]
-        return {name: said[name] for name in ("viewed_by_human", "view_scope")}
+    def told() -> list[tuple[str, bool, str]]:
+        said = manifest(sealed_bytes(bundles.prepare(entered)), identity)
+        each = [*said["items"], *said["unviewed"]]
+        return [(one["id"], one["viewed_by_human"], one["view_scope"]) for one in each]
 
-    assert told() == {"viewed_by_human": False, "view_scope": "none"}
-    assert b"".join(evidence.read(item, purpose="Review.", by=ben))
-    assert told() == {"viewed_by_human": True, "view_scope": "whole"}
+    seen = (str(item.pk), True, "whole")
+    assert told() == [seen, (str(unseen.pk), False, "none")]
+    assert b"".join(evidence.read(unseen, purpose="Review.", by=ben))
+    assert told() == [seen, (str(unseen.pk), True, "whole")]
 
 
 def test_what_is_filed_was_frozen_before_and_nothing_is_fetched(

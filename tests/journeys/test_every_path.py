@@ -206,7 +206,7 @@ class Paths(RuleBasedStateMachine):
     @rule(which=WHICH)
     def acknowledge(self, which: int) -> None:
         referral = self.one(Referral, which)
-        if referral and hasattr(referral, "bundle"):
+        if referral and referral.bundles.exists():
             said = {"agency_reference": "SZ-17", "receipt_sha256": referral.bundle.sha256}
             self.tries(lambda by: receipts.acknowledge(referral, by=self.lee, **said), 0)
 

@@ -90,6 +90,14 @@ class TestExport:
             entry = each["dutyline:logEntry"].encode()
             assert notes.verify_proof(each["dutyline:logProof"], entry, signing.vkey()).size
 
+    def test_proves_nothing_that_is_not_sealed_yet(
+        self, travelled: Referral, carla: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(provenance.checkpoints, "seal_due", lambda: 0)
+        last = json.loads(provenance.export(travelled, by=carla))["uco-core:object"][-1]
+        assert "dutyline:logEntry" in last
+        assert "dutyline:logProof" not in last
+
     def test_says_nothing_of_the_inside_of_what_stays_shut(
         self, half_viewed: Referral, unseen: Item, carla: User
     ) -> None:

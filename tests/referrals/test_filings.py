@@ -130,7 +130,9 @@ class TestSupplement:
         assert changes["since"] == delivered.number
         (item,) = more.items.all()
         assert changes["items"] == {
-            "added": {str(item.pk): item.sha256}, "changed": {}, "withdrawn": {},
+            "added": {str(item.pk): item.sealed_sha256},  # for nobody viewed what is in it
+            "changed": {},
+            "withdrawn": {},
         }  # fmt: skip
         assert set(changes["fields"]["added"]) == {
             "ID", "META", "TRAF", "law", "statement", "withheld",

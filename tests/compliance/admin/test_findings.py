@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import transaction
 
-from compliance import determinations, evidence, findings
+from compliance import audit, determinations, evidence, findings
+from compliance.audit.context import acting
 from compliance.evidence import Item
 from compliance.facts import FactAssertion
 from compliance.findings import Finding
@@ -542,7 +544,9 @@ class TestPage:
             {**_fields(item), "exhibit": number, "sealed_name": f"x/{number}"}
             for number in range(2, 102)
         ]
-        Item.objects.bulk_create(Item(**fields) for fields in rest)
+        with transaction.atomic(), acting("command:tests"):
+            for made in Item.objects.bulk_create(Item(**fields) for fields in rest):
+                audit.record("evidence.attached", made, by=None)
         assert "Exhibit 101" in sits(ana).reads(finding)
 
 

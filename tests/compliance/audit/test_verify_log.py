@@ -137,7 +137,7 @@ class TestReceipt:
 @needs_openssl
 class TestCheckpoint:
     @pytest.fixture
-    def cosigned(self, files, settings):
+    def cosigned(self, files, settings, loopback):
         """The newest state, cosigned by Wanda but not by Wim."""
         names = ("wanda.example.org", "wim.example.org")
         wanda, wim = (Witness(name) for name in names)
